@@ -1,0 +1,1 @@
+"""Flag evaluation, pure: no input or output, clock, randomness or logging."""
