@@ -1,0 +1,36 @@
+"""Guardrails: an evidence rule on one metric, what was measured for it, and the verdict on it."""
+
+from twokey.domain.guardrail.gaps import EvidenceGap, GapKind, presence_gap, verdict_gap
+from twokey.domain.guardrail.model import (
+    DEFAULT_ALPHA,
+    FALLBACK_LIMIT,
+    METHOD_VERSION,
+    ArmFigures,
+    Guardrail,
+    GuardrailKind,
+    StageArms,
+    Verdict,
+    VerdictReason,
+    VerdictStatus,
+    Worse,
+    fallback_guardrail,
+)
+
+__all__ = [
+    "DEFAULT_ALPHA",
+    "FALLBACK_LIMIT",
+    "METHOD_VERSION",
+    "ArmFigures",
+    "EvidenceGap",
+    "GapKind",
+    "Guardrail",
+    "GuardrailKind",
+    "StageArms",
+    "Verdict",
+    "VerdictReason",
+    "VerdictStatus",
+    "Worse",
+    "fallback_guardrail",
+    "presence_gap",
+    "verdict_gap",
+]

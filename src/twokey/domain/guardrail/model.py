@@ -1,0 +1,196 @@
+"""What a guardrail is, what was measured for it, and what was judged.
+
+Rules kept here:
+- a unit counts once per metric, in the stage of its first exposure, in the arm that its rule *assigned*;
+- figures are kept per rule and stage; nothing here adds stages together;
+- a verdict carries everything it rests on: counts, e-value, interval, alpha, margin, stages, method version.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from twokey.engine.errors import Invalid
+
+METHOD_VERSION = "twokey-evidence-1"
+"""Changes whenever the same figures could give another verdict."""
+
+DEFAULT_ALPHA = 0.05
+"""False-alarm probability over a whole rollout, all guardrails of a flag together, however often they are looked at."""
+
+FALLBACK_LIMIT = 0.02
+"""Share of candidate units that may be served something else before no verdict of that candidate may be `holding`."""
+
+
+class GuardrailKind(StrEnum):
+    """How a guardrail's figure is made from one number per unit."""
+
+    RATE = "rate"
+    MEAN = "mean"
+    TAIL = "tail"
+    FALLBACK = "fallback"
+
+
+class Worse(StrEnum):
+    """The direction that harms."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A watched limit on one metric.
+
+    `limit` is what people agreed on (the SLO). For a tail it is the threshold past which a unit counts as failing; for a
+    rate, a mean and the fallback share it is the figure itself. While both arms live a breach is harm *against the
+    baseline* beyond `margin`; without a control arm the figure is held against `limit`.
+
+    `margin` is relative: 0.25 tolerates a candidate figure a quarter worse than the baseline's. `quantile` names the
+    figure a tail displays (0.95 reads "p95"), and 1 - quantile is the share of units that may pass the limit.
+    """
+
+    key: str
+    metric: str
+    kind: GuardrailKind
+    limit: float
+    title: str = ""
+    unit_label: str = ""
+    margin: float = 0.25
+    quantile: float = 0.95
+    weight: float = 1.0
+    coverage_floor: float = 0.8
+    minimum_units: int = 100
+    worse: Worse = Worse.HIGHER
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.title or self.key
+
+    @property
+    def allowed_share(self) -> float:
+        """Share of units that may fail while the limit is kept: the limit of a rate, one minus the quantile of a tail."""
+        return 1 - self.quantile if self.kind is GuardrailKind.TAIL else self.limit
+
+
+def _check(guardrail: Guardrail) -> None:
+    share = guardrail.kind in (GuardrailKind.RATE, GuardrailKind.FALLBACK)
+    for field, good, accepted in (
+        ("key", bool(guardrail.key), "a name"),
+        ("metric", bool(guardrail.metric), "the name of a metric"),
+        ("limit", -float("inf") < guardrail.limit < float("inf"), "a finite number"),
+        ("limit", not share or 0 < guardrail.limit < 1, "a share between 0 and 1, such as 0.05 for 5 %"),
+        ("margin", 0 < guardrail.margin <= 10, "a relative tolerance above 0, such as 0.25"),
+        ("quantile", 0.5 <= guardrail.quantile < 1, "0.5 up to, not including, 1"),
+        ("weight", 0 < guardrail.weight < float("inf"), "a number above 0"),
+        ("coverage_floor", 0 <= guardrail.coverage_floor <= 1, "a share from 0 to 1"),
+        ("minimum_units", guardrail.minimum_units >= 1, "1 or more"),
+    ):
+        if not good:
+            raise Invalid(f"guardrail {guardrail.key}: {field}", f"is `{getattr(guardrail, field)}`", accepted)
+
+
+def fallback_guardrail(limit: float = FALLBACK_LIMIT) -> Guardrail:
+    """The built-in guardrail on units that were assigned the candidate and served something else."""
+    return Guardrail(
+        key="fallback_rate",
+        metric="twokey.fallback",
+        kind=GuardrailKind.FALLBACK,
+        limit=limit,
+        title="fallback rate",
+        unit_label="%",
+    )
+
+
+class ArmFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one arm showed in one stage. `units` were exposed, `joined_units` of them have the metric.
+
+    `failures` counts joined units that failed, `mean` and `variance` (sample) are over one number per joined unit,
+    `quantile_value` is for display, `served_other` counts units that were assigned here and served something else.
+    """
+
+    units: int = 0
+    joined_units: int = 0
+    failures: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
+    quantile_value: float | None = None
+    served_other: int = 0
+
+
+class StageArms(msgspec.Struct, frozen=True, kw_only=True):
+    """Both arms of one rule during one stage. `stage` is the flag revision since which the shares are constant.
+
+    `share` is the candidate's planned share among the two arms: weight of candidate / (candidate + baseline).
+    """
+
+    rule: str | None
+    stage: int
+    share: float
+    candidate: ArmFigures
+    baseline: ArmFigures
+
+
+class VerdictStatus(StrEnum):
+    """What can be said. Only `holding` may let a rollout expand."""
+
+    HOLDING = "holding"
+    BREACHED = "breached"
+    INCONCLUSIVE = "inconclusive"
+    CANNOT_JUDGE = "cannot_judge"
+
+
+class VerdictReason(StrEnum):
+    """Why that was said."""
+
+    HARM = "harm"
+    HARM_EXCLUDED = "harm_excluded"
+    TOO_EARLY = "too_early"
+    NO_DATA = "no_data"
+    NO_CONTROL = "no_control"
+    COVERAGE = "coverage"
+    UNEVEN_COVERAGE = "uneven_coverage"
+    SAMPLE_RATIO = "sample_ratio"
+    TOO_FEW_UNITS = "too_few_units"
+    FALLBACK = "fallback"
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the evidence says about one guardrail, and all that it rests on.
+
+    `e_value` is the evidence for harm: it reaches 1/alpha under no harm with probability alpha at most, over all looks
+    together. `interval` is the candidate's figure relative to the baseline's (1.0: equal) at that confidence, for an
+    observational verdict the figure itself. `observational` says that no control arm was left to compare with.
+    Values are in the metric's own unit; shares are fractions.
+    """
+
+    guardrail: str
+    metric: str
+    kind: GuardrailKind
+    status: VerdictStatus
+    reason: VerdictReason
+    sentence: str
+    observational: bool = False
+    e_value: float | None = None
+    interval: tuple[float | None, float | None] | None = None
+    alpha: float
+    margin: float
+    limit: float
+    stages: tuple[StageArms, ...] = ()
+    candidate_value: float | None = None
+    baseline_value: float | None = None
+    candidate_units: int = 0
+    baseline_units: int = 0
+    fallback_share: float = 0.0
+    method: str
+    version: str = METHOD_VERSION
+
+    @property
+    def passes(self) -> bool:
+        """Whether this verdict may let a rollout expand."""
+        return self.status is VerdictStatus.HOLDING

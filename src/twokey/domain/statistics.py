@@ -1,0 +1,236 @@
+"""Sequential tests: valid however often, and by whomever, the figures are looked at.
+
+Rules kept here:
+- every test returns the logarithm of an e-value: under its null the chance that it *ever* reaches 1/alpha is at most alpha
+  (Ville's inequality), over all looks together; for means this holds asymptotically;
+- nothing is pooled over stages: every argument has one entry per stage on its last axis (leading axes broadcast), and a
+  stage brings its own share;
+- grids and tuning are constants, fixed before any data is seen;
+- a stage with one arm only says nothing and changes nothing.
+
+Label test: Lindon and Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022, arXiv 2011.03567, and
+Lindon et al., KDD 2022, arXiv 2205.14762. Means: Waudby-Smith et al., "Time-uniform central limit theory and asymptotic
+confidence sequences", Annals of Statistics 2024, arXiv 2103.06476, with the one-sided normal mixture of Howard et al.,
+"Time-uniform, nonparametric, nonasymptotic confidence sequences", Annals of Statistics 2021, arXiv 1810.08240.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+STEPS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+"""How many times beyond the null's ratio the alternatives of a mixture lie."""
+
+TUNING = 250.0
+"""Information (harmonic units, n1 n0 / (n1 + n0)) at which the mean test is sharpest: 500 units in each of two equal arms."""
+
+
+class Means(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm's units, mean and sample variance by stage."""
+
+    units: ArrayLike
+    mean: ArrayLike
+    variance: ArrayLike
+
+
+# ---------------------------------------------------------------- labels: counts of failing units
+
+
+def harm_in_counts(candidate: ArrayLike, baseline: ArrayLike, share: ArrayLike, ratio: float = 1.0) -> Array:
+    """Log e-value against "the candidate fails at most `ratio` times as often as the baseline".
+
+    `candidate` and `baseline` count failing units by stage, `share` is the candidate's planned share of units. Exact at any
+    size, also where the baseline never fails; drift that both arms share cancels.
+    """
+    return label_mixture(candidate, baseline, share, ratio, ratio * np.array(STEPS))
+
+
+def no_harm_in_counts(candidate: ArrayLike, baseline: ArrayLike, share: ArrayLike, ratio: float = 1.0) -> Array:
+    """Log e-value against "the candidate fails at least `ratio` times as often": large means harm beyond it is excluded."""
+    return label_mixture(candidate, baseline, share, ratio, ratio / np.array(STEPS))
+
+
+def sample_ratio_mismatch(candidate: ArrayLike, baseline: ArrayLike, share: ArrayLike, tolerance: float = 0.0) -> Array:
+    """Log e-value against "units arrive in the planned shares", in either direction.
+
+    With a tolerance, against "the ratio of the arms is off by a factor of 1 + tolerance at most".
+    """
+    above = harm_in_counts(candidate, baseline, share, 1 + tolerance)
+    below = no_harm_in_counts(candidate, baseline, share, 1 / (1 + tolerance))
+    mixed: Array = np.logaddexp(above, below) - math.log(2)
+    return mixed
+
+
+def label_mixture(
+    candidate: ArrayLike,
+    baseline: ArrayLike,
+    share: ArrayLike,
+    null: float,
+    alternatives: Array,
+    weights: Array | None = None,
+) -> Array:
+    """Log of the averaged likelihood ratios of `alternatives` over `null`, all ratios of the arms' rates.
+
+    A failing unit carries the candidate's label with probability p r / (p r + 1 - p) when the rates' ratio is r and the
+    planned share p; stages multiply.
+    """
+    ours, theirs, planned = (np.asarray(each, dtype=float) for each in (candidate, baseline, share))
+    ours, theirs = _both_arms(ours, theirs, planned)
+    gain = np.log(alternatives / null)
+    scale = np.log1p(planned[..., None] * (alternatives - 1)) - np.log1p(planned[..., None] * (null - 1))
+    logs = (ours[..., None] * gain - (ours + theirs)[..., None] * scale).sum(axis=-2)
+    return _average(logs, weights)
+
+
+def _both_arms(ours: Array, theirs: Array, planned: Array) -> tuple[Array, Array]:
+    """Counts with those of one-armed stages set to zero."""
+    live = (planned > 0) & (planned < 1)
+    return np.where(live, ours, 0.0), np.where(live, theirs, 0.0)
+
+
+def _average(logs: Array, weights: Array | None) -> Array:
+    prior = np.full(logs.shape[-1], 1 / logs.shape[-1]) if weights is None else weights / weights.sum()
+    top = logs.max(axis=-1)
+    mixed: Array = top + np.log((np.exp(logs - top[..., None]) * prior).sum(axis=-1))
+    return mixed
+
+
+# ---------------------------------------------------------------- one share against a limit
+
+
+def share_above(failures: ArrayLike, units: ArrayLike, limit: float) -> Array:
+    """Log e-value against "a unit fails with probability `limit` at most"; counts are totals, not by stage."""
+    return _share_mixture(failures, units, limit, np.array(STEPS))
+
+
+def share_below(failures: ArrayLike, units: ArrayLike, limit: float) -> Array:
+    """Log e-value against "a unit fails with probability `limit` at least"."""
+    return _share_mixture(failures, units, limit, 1 / np.array(STEPS))
+
+
+def _share_mixture(failures: ArrayLike, units: ArrayLike, limit: float, odds: Array) -> Array:
+    failed, all_units = (np.asarray(each, dtype=float)[..., None] for each in (failures, units))
+    # With odds multiplied by o, the share moves from q to q o / (q o + 1 - q): the label test's own arithmetic.
+    logs = failed * np.log(odds) - all_units * np.log1p(limit * (odds - 1))
+    return _average(logs, None)
+
+
+# ---------------------------------------------------------------- means
+
+
+def harm_in_means(candidate: Means, baseline: Means, ratio: float = 1.0) -> Array:
+    """Log e-value against "the candidate's mean is at most `ratio` times the baseline's" (asymptotic).
+
+    Stages are weighted by their information; one with fewer than two units in an arm says nothing.
+    """
+    score, information = standardised(candidate, baseline, ratio)
+    return one_sided_mixture(score, information)
+
+
+def no_harm_in_means(candidate: Means, baseline: Means, ratio: float = 1.0) -> Array:
+    """Log e-value against "the candidate's mean is at least `ratio` times the baseline's" (asymptotic)."""
+    score, information = standardised(candidate, baseline, ratio)
+    return one_sided_mixture(-score, information)
+
+
+def standardised(candidate: Means, baseline: Means, ratio: float) -> tuple[Array, Array]:
+    """The summed difference of means over the stages in standard deviations, and its information (its variance).
+
+    S = sum h d and V = sum h^2 se^2 with h = n1 n0 / (n1 + n0), both divided by the mean variance of a unit, so that the
+    tuning does not depend on the metric's unit.
+    """
+    n1, m1, v1 = _arrays(candidate)
+    n0, m0, v0 = _arrays(baseline)
+    live = (n1 >= 2) & (n0 >= 2)
+    safe1, safe0 = np.where(live, n1, 1.0), np.where(live, n0, 1.0)
+    h = np.where(live, safe1 * safe0 / (safe1 + safe0), 0.0)
+    difference = (h * (m1 - ratio * m0)).sum(axis=-1)
+    variance = (h * h * (v1 / safe1 + ratio * ratio * v0 / safe0)).sum(axis=-1)
+    information = h.sum(axis=-1)
+    known = (information > 0) & (variance > 0)
+    deviation = np.sqrt(np.where(known, variance, 1.0) / np.where(known, information, 1.0))
+    return np.where(known, difference / deviation, 0.0), np.where(known, information, 0.0)
+
+
+def mean_above(arm: Means, limit: float) -> Array:
+    """Log e-value against "the mean is at most `limit`", one arm, totals (asymptotic)."""
+    score, information = _one_arm(arm, limit)
+    return one_sided_mixture(score, information)
+
+
+def mean_below(arm: Means, limit: float) -> Array:
+    """Log e-value against "the mean is at least `limit`", one arm, totals (asymptotic)."""
+    score, information = _one_arm(arm, limit)
+    return one_sided_mixture(-score, information)
+
+
+def _one_arm(arm: Means, limit: float) -> tuple[Array, Array]:
+    n, mean, variance = _arrays(arm)
+    known = (n >= 2) & (variance > 0)
+    # Half the units, so that TUNING means the same number of units an arm as between two arms.
+    information = np.where(known, n / 2, 0.0)
+    score = np.where(known, information * (mean - limit) / np.sqrt(np.where(known, variance / 2, 1.0)), 0.0)
+    return score, information
+
+
+def _arrays(arm: Means) -> tuple[Array, Array, Array]:
+    return (
+        np.asarray(arm.units, dtype=float),
+        np.asarray(arm.mean, dtype=float),
+        np.asarray(arm.variance, dtype=float),
+    )
+
+
+def one_sided_mixture(score: ArrayLike, information: ArrayLike, tuning: float = TUNING) -> Array:
+    """Log e-value of a sum with drift at most zero and the given variance, by a half-normal mixture over its drift.
+
+    Exactly 2 sqrt(r / (v + r)) exp(z^2 / 2) Phi(z) with z = score / sqrt(v + r); returned is a lower bound of it, tight
+    where it matters, which needs no special function (Chernoff's and Birnbaum's bounds on the normal tail).
+    """
+    s, v = np.asarray(score, dtype=float), np.asarray(information, dtype=float)
+    z = s / np.sqrt(v + tuning)
+    below = np.minimum(z, 0.0)
+    mills = math.sqrt(2 / math.pi) / (np.sqrt(below * below + 4) - below)
+    above = np.maximum(z, 0.0) ** 2 / 2
+    # exp(above) - 1/2 in logarithms, safe for evidence far beyond what exp can hold.
+    inner = np.where(z > 0, above + np.log1p(-0.5 * np.exp(-above)), np.log(mills))
+    logs: Array = math.log(2) + 0.5 * np.log(tuning / (v + tuning)) + inner
+    return logs
+
+
+# ---------------------------------------------------------------- intervals and error budget
+
+Test = Callable[[float], float]
+
+
+def interval(above: Test, below: Test, alpha: float, low: float, high: float) -> tuple[float | None, float | None]:
+    """The values that are not rejected between `low` and `high`; an open end is None.
+
+    `above(x)` is the log e-value against "at most x" and falls as x rises; `below(x)` the one against "at least x".
+    Each end alone errs with probability alpha.
+    """
+    bar = -math.log(alpha)
+    return _crossing(lambda x: above(x) >= bar, low, high), _crossing(lambda x: below(x) < bar, low, high)
+
+
+def _crossing(holds: Callable[[float], bool], low: float, high: float) -> float | None:
+    """Where a condition that holds at `low` and not at `high` stops holding; None if it never changes."""
+    if not holds(low) or holds(high):
+        return None
+    for _ in range(60):
+        middle = math.sqrt(low * high) if low > 0 else (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def split_alpha(weights: Mapping[str, float], alpha: float) -> dict[str, float]:
+    """Each guardrail's part of the error probability, by weights fixed beforehand; the parts add up to `alpha`."""
+    total = sum(weights.values())
+    return {key: alpha * weight / total for key, weight in weights.items()}
