@@ -1,0 +1,105 @@
+# Every recipe stands alone: it makes .venv, installs what is pinned, and runs. A second call is immediate.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+ARGS ?=
+# An empty environment hides the system's certificates from uv (and its older releases know the older name).
+export UV_SYSTEM_CERTS := 1
+export UV_NATIVE_TLS := 1
+export UV_LINK_MODE ?= copy
+
+BIN := .venv/bin
+UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
+PYTHON3 := $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
+
+.PHONY: help
+help: ## list the recipes
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: .venv/.ready ## play the loop on real components, and wait for your key (ARGS=--auto turns both keys itself)
+	@$(BIN)/twokey demo $(ARGS)
+
+.PHONY: test
+test: .venv/.ready system ## run the tests (ARGS=... goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: .venv/.ready system lint types contracts dependencies pages coverage ## all that CI does
+
+.PHONY: lint
+lint: .venv/.ready ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: format
+format: .venv/.ready ## ruff: mend what it can
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: .venv/.ready ## mypy, strict
+	$(BIN)/mypy
+
+.PHONY: contracts
+contracts: .venv/.ready ## who may import whom
+	$(BIN)/lint-imports
+
+.PHONY: dependencies
+dependencies: .venv/.ready ## deptry: nothing missing, nothing idle
+	$(BIN)/deptry src
+
+.PHONY: pages
+pages: .venv/.ready ## svelte-check over the control room
+	@if [ -f ui/package.json ]; then $(BIN)/python hatch_build.py check; fi
+
+.PHONY: coverage
+coverage: .venv/.ready system ## the tests with branch coverage; engine and domain at 95 percent at least
+	$(BIN)/python -m pytest --cov=twokey --cov-branch --cov-report= $(ARGS)
+	$(BIN)/coverage report --include='src/twokey/engine/*,src/twokey/domain/*' --fail-under=95
+
+.PHONY: requirements
+requirements: .venv/.synced ## write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade raises the pins)
+	$(PIN) pyproject.toml --extra client --extra server --extra postgres -o requirements/runtime.txt
+	$(PIN) pyproject.toml --extra client --extra server --extra postgres --group dev \
+		-c requirements/runtime.txt -o requirements/dev.txt
+	$(PIN) --group build -c requirements/dev.txt -o requirements/build.txt
+	$(PIN) --group setup -c requirements/dev.txt -o requirements/setup.txt
+
+PIN := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes $(ARGS) \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
+
+.PHONY: wheel
+wheel: .venv/.ready ## build the wheel into dist/
+	$(UV) build --wheel --build-constraint requirements/build.txt
+
+.PHONY: system
+system: ## install the system packages that tests need, where this is root on Debian
+	@.ci/system-packages
+
+.PHONY: clean
+clean: ## forget the environment and what was built
+	rm -rf .venv dist ui/node_modules src/twokey/surfaces/control_room
+
+# ---------------------------------------------------------------- the environment
+
+.venv/bin/uv: requirements/setup.txt
+	@[ -n "$(PYTHON3)" ] || { echo 'Twokey needs Python 3.11 or newer, and found none on PATH.' >&2; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON3) -m venv --without-pip .venv
+	@echo 'Setting up .venv (once) ...'
+	@$(PYTHON3) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r requirements/setup.txt
+	@touch $@
+
+.venv/.synced: requirements/dev.txt .venv/bin/uv
+	@$(UV) pip sync --quiet --require-hashes requirements/dev.txt
+	@touch $@
+
+# `sync` takes away what the file does not name, so the project itself comes after it.
+.venv/.ready: .venv/.synced pyproject.toml hatch_build.py requirements/build.txt src/twokey/__init__.py $(UI_SOURCES)
+	@$(UV) pip install --quiet --no-deps --build-constraint requirements/build.txt --editable .
+	@touch $@

@@ -1,0 +1,1 @@
+"""The wires: what reaches databases, clocks, keys and other services."""

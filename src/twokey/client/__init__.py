@@ -1,0 +1,1 @@
+"""What a running application installs: provider, snapshot source, reporter."""

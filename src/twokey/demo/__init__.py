@@ -1,0 +1,1 @@
+"""The worked example, played live on real components."""

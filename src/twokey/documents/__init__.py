@@ -1,0 +1,1 @@
+"""Pure renderings of domain things: decision record, proposal, chart, reports."""
