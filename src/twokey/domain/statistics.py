@@ -1,8 +1,8 @@
 """Sequential tests: valid however often, and by whomever, the figures are looked at.
 
 Rules kept here:
-- every test returns the logarithm of an e-value: under its null the chance that it *ever* reaches 1/alpha is at most alpha
-  (Ville's inequality), over all looks together; for means this holds asymptotically;
+- every test returns the logarithm of an e-value: under its null the chance that it *ever* reaches 1/alpha is at most
+  alpha (Ville's inequality), over all looks together; for means this holds asymptotically;
 - nothing is pooled over stages: every argument has one entry per stage on its last axis (leading axes broadcast), and a
   stage brings its own share;
 - grids and tuning are constants, fixed before any data is seen;
@@ -29,7 +29,7 @@ STEPS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 """How many times beyond the null's ratio the alternatives of a mixture lie."""
 
 TUNING = 250.0
-"""Information (harmonic units, n1 n0 / (n1 + n0)) at which the mean test is sharpest: 500 units in each of two equal arms."""
+"""Information, n1 n0 / (n1 + n0), at which the mean test is sharpest: 500 units in each of two equal arms."""
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,14 +46,14 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 def harm_in_counts(candidate: ArrayLike, baseline: ArrayLike, share: ArrayLike, ratio: float = 1.0) -> Array:
     """Log e-value against "the candidate fails at most `ratio` times as often as the baseline".
 
-    `candidate` and `baseline` count failing units by stage, `share` is the candidate's planned share of units. Exact at any
-    size, also where the baseline never fails; drift that both arms share cancels.
+    `candidate` and `baseline` count failing units by stage, `share` is the candidate's planned share of units. Exact at
+    any size, also where the baseline never fails; drift that both arms share cancels.
     """
     return label_mixture(candidate, baseline, share, ratio, ratio * np.array(STEPS))
 
 
 def no_harm_in_counts(candidate: ArrayLike, baseline: ArrayLike, share: ArrayLike, ratio: float = 1.0) -> Array:
-    """Log e-value against "the candidate fails at least `ratio` times as often": large means harm beyond it is excluded."""
+    """Log e-value against "the candidate fails at least `ratio` times as often": large excludes harm beyond it."""
     return label_mixture(candidate, baseline, share, ratio, ratio / np.array(STEPS))
 
 
@@ -143,8 +143,8 @@ def no_harm_in_means(candidate: Means, baseline: Means, ratio: float = 1.0) -> A
 def standardised(candidate: Means, baseline: Means, ratio: float) -> tuple[Array, Array]:
     """The summed difference of means over the stages in standard deviations, and its information (its variance).
 
-    S = sum h d and V = sum h^2 se^2 with h = n1 n0 / (n1 + n0), both divided by the mean variance of a unit, so that the
-    tuning does not depend on the metric's unit.
+    S = sum h d and V = sum h^2 se^2 with h = n1 n0 / (n1 + n0), both divided by the mean variance of a unit, so that
+    the tuning does not depend on the metric's unit.
     """
     n1, m1, v1 = _arrays(candidate)
     n0, m0, v0 = _arrays(baseline)

@@ -218,14 +218,17 @@ class Telemetry(Protocol):
         """Names of the metrics that arrived, sorted."""
 
     def contexts(self, scope: Scope, *, window: Window = ALL_TIME, limit: int = 100_000) -> tuple[RecordedContext, ...]:
-        """Recorded contexts, the latest of each unit, most recent first: of one flag's units, or of the environment's."""
+        """Recorded contexts, the latest of each unit, most recent first: of one flag's units, or of all."""
 
     def change_events(self, scope: Scope, *, window: Window = ALL_TIME) -> tuple[RecordedChange, ...]:
         """Changes elsewhere, oldest first."""
 
     def prune(self, before: datetime) -> Pruned:
-        """Delete what happened before that moment. Choose it older than the longest rollout: a unit whose first exposure
-        is deleted would count again in a later stage."""
+        """Delete what happened before that moment.
+
+        Choose it older than the longest rollout: a unit whose first exposure is deleted would count again in a later
+        stage.
+        """
 
     def close(self) -> None:
         """Release the store; nothing that was acknowledged is lost."""

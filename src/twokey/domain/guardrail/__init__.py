@@ -1,6 +1,8 @@
 """Guardrails: an evidence rule on one metric, what was measured for it, and the verdict on it."""
 
+from twokey.domain.guardrail.before_after import judge_before_after
 from twokey.domain.guardrail.gaps import EvidenceGap, GapKind, presence_gap, verdict_gap
+from twokey.domain.guardrail.judge import alpha_by_guardrail, judge
 from twokey.domain.guardrail.model import (
     DEFAULT_ALPHA,
     FALLBACK_LIMIT,
@@ -30,7 +32,10 @@ __all__ = [
     "VerdictReason",
     "VerdictStatus",
     "Worse",
+    "alpha_by_guardrail",
     "fallback_guardrail",
+    "judge",
+    "judge_before_after",
     "presence_gap",
     "verdict_gap",
 ]

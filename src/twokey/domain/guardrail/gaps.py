@@ -45,10 +45,10 @@ _BY_REASON = {
 
 _REMEDY = {
     GapKind.NO_DATA: "send exposures and `{metric}` events for this flag, or take the guardrail off",
-    GapKind.NOT_JOINED: "send `{metric}` with the unit that the flag is assigned by, or with flag, variation and revision",
+    GapKind.NOT_JOINED: "send `{metric}` with the unit the flag is assigned by, or with flag, variation and revision",
     GapKind.COVERAGE: "find out which exposed units never report `{metric}`, and report it for all of them",
     GapKind.TOO_FEW_UNITS: "wait for more units, or widen the stage if the other guardrails hold",
-    GapKind.SAMPLE_RATIO: "look for units that are lost, counted twice or assigned outside the rollout before trusting any figure",
+    GapKind.SAMPLE_RATIO: "look for units that are lost, counted twice or assigned outside the rollout",
     GapKind.FALLBACK: "find out why the candidate is assigned and not served; its figures describe the fallback",
     GapKind.NO_CONTROL: "keep a share of units on the baseline, or accept a comparison before and after",
 }
@@ -72,8 +72,8 @@ def presence_gap(
 ) -> EvidenceGap | None:
     """The gap in a metric's arrival: nothing arrives, or nothing of what arrives can be joined to a variation.
 
-    Partial joining is no gap here: traffic that never meets the flag has metrics too. Coverage is judged among the units
-    that did (`judge`).
+    Partial joining is no gap here: traffic that never meets the flag has metrics too. Coverage is judged among the
+    units that did (`judge`).
     """
     name, metric = guardrail.name, guardrail.metric
     if not events:

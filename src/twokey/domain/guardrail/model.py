@@ -43,8 +43,8 @@ class Worse(StrEnum):
 class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """A watched limit on one metric.
 
-    `limit` is what people agreed on (the SLO). For a tail it is the threshold past which a unit counts as failing; for a
-    rate, a mean and the fallback share it is the figure itself. While both arms live a breach is harm *against the
+    `limit` is what people agreed on (the SLO). For a tail it is the threshold past which a unit counts as failing; for
+    a rate, a mean and the fallback share it is the figure itself. While both arms live a breach is harm *against the
     baseline* beyond `margin`; without a control arm the figure is held against `limit`.
 
     `margin` is relative: 0.25 tolerates a candidate figure a quarter worse than the baseline's. `quantile` names the
@@ -74,18 +74,22 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
     @property
     def allowed_share(self) -> float:
-        """Share of units that may fail while the limit is kept: the limit of a rate, one minus the quantile of a tail."""
-        return 1 - self.quantile if self.kind is GuardrailKind.TAIL else self.limit
+        """Share of units that may fail while the limit is kept; a tail's quantile says how many may pass it."""
+        if self.kind is GuardrailKind.TAIL:
+            return 1 - self.quantile
+        return 1 - self.limit if self.worse is Worse.LOWER else self.limit
 
 
 def _check(guardrail: Guardrail) -> None:
     share = guardrail.kind in (GuardrailKind.RATE, GuardrailKind.FALLBACK)
+    falling_mean = guardrail.kind is GuardrailKind.MEAN and guardrail.worse is Worse.LOWER
     for field, good, accepted in (
         ("key", bool(guardrail.key), "a name"),
         ("metric", bool(guardrail.metric), "the name of a metric"),
         ("limit", -float("inf") < guardrail.limit < float("inf"), "a finite number"),
         ("limit", not share or 0 < guardrail.limit < 1, "a share between 0 and 1, such as 0.05 for 5 %"),
         ("margin", 0 < guardrail.margin <= 10, "a relative tolerance above 0, such as 0.25"),
+        ("margin", guardrail.margin < 1 or not falling_mean, "below 1, where a mean must not fall"),
         ("quantile", 0.5 <= guardrail.quantile < 1, "0.5 up to, not including, 1"),
         ("weight", 0 < guardrail.weight < float("inf"), "a number above 0"),
         ("coverage_floor", 0 <= guardrail.coverage_floor <= 1, "a share from 0 to 1"),
