@@ -1,0 +1,90 @@
+"""The audit log: append-only entries, each bound to the one before by its hash.
+
+Rules kept here:
+- an entry's hash covers the hash before it and the canonical JSON of all its content, its place and time included;
+- `verify` recomputes the whole chain and names the first entry that does not fit, and why;
+- an entry says who acted (person, agent on whose behalf, policy, schedule), what they did to what, and how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from twokey.engine.canonical import digest
+
+GENESIS = "sha256:" + "0" * 64
+
+
+class Outcome(StrEnum):
+    """How what was tried ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be recorded, before it has its place in the chain."""
+
+    action: str
+    subject: str
+    actor: dict[str, str]
+    outcome: Outcome = Outcome.DONE
+    project: str = ""
+    environment: str = ""
+    case: str | None = None
+    detail: dict[str, Any] = {}
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One link of the chain. `index` starts at 0 and has no gaps."""
+
+    index: int
+    at: datetime
+    happening: Happening
+    previous: str
+    hash: str
+
+
+def link(happening: Happening, index: int, previous: str, at: datetime) -> Entry:
+    """The entry that follows the one whose hash is `previous`."""
+    return Entry(index=index, at=at, happening=happening, previous=previous, hash=_hash(happening, index, previous, at))
+
+
+def _hash(happening: Happening, index: int, previous: str, at: datetime) -> str:
+    content = {"index": index, "at": msgspec.to_builtins(at), "previous": previous}
+    return digest(content | {"happening": msgspec.to_builtins(happening)})
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of walking the chain: how many entries hold; where and why it breaks, if it does."""
+
+    ok: bool
+    entries: int
+    head: str
+    broken_at: int | None = None
+    problem: str = ""
+
+
+def verify(entries: Iterable[Entry], previous: str = GENESIS, start: int = 0) -> Verification:
+    """Walk the chain from `start`; stop at the first entry that does not fit and name it."""
+    index = start
+    for entry in entries:
+        if problem := _problem(entry, index, previous):
+            return Verification(ok=False, entries=index - start, head=previous, broken_at=index, problem=problem)
+        previous, index = entry.hash, index + 1
+    return Verification(ok=True, entries=index - start, head=previous)
+
+
+def _problem(entry: Entry, index: int, previous: str) -> str:
+    if entry.index != index:
+        return f"entry {index} is missing: the next one found is entry {entry.index}"
+    if entry.previous != previous:
+        return f"entry {index} does not follow the entry before it"
+    if entry.hash != _hash(entry.happening, entry.index, entry.previous, entry.at):
+        return f"entry {index} was altered: its content no longer has its hash"
+    return ""

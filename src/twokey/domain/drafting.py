@@ -1,0 +1,156 @@
+"""Drafting: from operations and a reason to a sealed proposal, all of it computed from the state.
+
+Rules kept here:
+- reverse, rollback, effect, action, base, blast radius, required roles and digest are computed, never taken from a draft;
+- both ways back are proven by replay; what cannot be proven is refused;
+- an assistant cannot draft what its row of the decision matrix forbids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from twokey.domain.control import Control, State
+from twokey.domain.errors import Refused
+from twokey.domain.evidence import Evidence
+from twokey.domain.exposure import BlastRadius, RecordedContext, blast_radius
+from twokey.domain.identity import Actor
+from twokey.domain.operation import (
+    Action,
+    Effect,
+    Operation,
+    action_of,
+    apply_all,
+    base_digests,
+    describe,
+    effect,
+    prove_ways_back,
+    touched,
+)
+from twokey.domain.policy import POLICY_DIGEST, Environment, Gate, GateStatus, required_roles, row_for
+from twokey.domain.proposal import ApplyMode, Author, Proposal, ProposalStatus, Way, seal
+from twokey.engine.errors import Invalid
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an author may decide about a proposal. Everything else is computed."""
+
+    project: str
+    environment: str
+    operations: tuple[Operation, ...]
+    reason: str
+    case: str | None = None
+    title: str = ""
+    expected_effect: str = ""
+    lower_rungs: tuple[str, ...] = ()
+    justification: str = ""
+    code_reference_review: str = ""
+    apply: ApplyMode = ApplyMode.WHEN_OPEN
+    apply_at: datetime | None = None
+    evidence: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+    finding: str | None = None
+    supersedes: str | None = None
+    editors: tuple[str, ...] = ()
+    author: Author | None = None
+
+
+class Basis(msgspec.Struct, frozen=True, kw_only=True):
+    """What a draft is computed from, as it was read in one transaction."""
+
+    state: State
+    environment: Environment
+    evidence: tuple[Evidence, ...]
+    contexts: tuple[RecordedContext, ...]
+
+
+def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) -> Proposal:
+    """A pending proposal for this draft on this state, sealed.
+
+    Raises Invalid for operations that do not apply or change nothing, Refused where the matrix or the proof of the ways
+    back forbids it.
+    """
+    _check_times(draft, basis.environment, now)
+    before, after = basis.state, apply_all(basis.state, draft.operations)
+    report, action = effect(before, after), action_of(before, after, draft.operations)
+    row = row_for(report.effect, action)
+    _check_author(draft, actor, row.ai_may_draft, row.says)
+    proof = prove_ways_back(before, draft.operations, basis.contexts)
+    if not proof.ok:
+        raise Refused(f"a way back cannot be proven: {proof.reason}")
+    radius = _radius(before, after, draft.operations, basis.contexts)
+    controls = touched_controls(before, after, draft.operations)
+    return seal(
+        Proposal(
+            id=id,
+            case=draft.case,
+            project=draft.project,
+            environment=draft.environment,
+            title=draft.title or describe(draft.operations[0], before),
+            status=ProposalStatus.PENDING,
+            author=draft.author or Author(id=actor.id, kind=actor.kind, on_behalf_of=actor.on_behalf_of),
+            editors=draft.editors,
+            operations=draft.operations,
+            effect=report.effect,
+            effect_because=tuple(each.because for each in report.flags),
+            action=action,
+            reverse=Way(operations=proof.reverse, effect=proof.reverse_effect),
+            rollback=Way(operations=proof.rollback, effect=proof.rollback_effect),
+            proven_on=proof.contexts_replayed,
+            reason=draft.reason,
+            expected_effect=draft.expected_effect,
+            lower_rungs=draft.lower_rungs,
+            justification=draft.justification,
+            code_reference_review=draft.code_reference_review,
+            base_revision=before.revision,
+            base=base_digests(before, draft.operations),
+            evidence={each.id: each.sha256 for each in basis.evidence},
+            gaps=draft.gaps,
+            blast_radius=radius,
+            required_roles=required_roles(row, controls, basis.environment),
+            policy_row=row.key,
+            policy_digest=POLICY_DIGEST,
+            apply=draft.apply,
+            apply_at=draft.apply_at,
+            created_at=now,
+            expires_at=now + timedelta(hours=basis.environment.proposal_hours),
+            finding=draft.finding,
+            supersedes=draft.supersedes,
+        )
+    )
+
+
+def touched_controls(before: State, after: State, operations: Sequence[Operation]) -> tuple[Control, ...]:
+    """The controls that these operations touch, as they are (or, where new, as they will be)."""
+    keys = sorted(touched(before, operations).flags | touched(after, operations).flags)
+    found = [before.controls.get(key) or after.controls.get(key) for key in keys]
+    return tuple(each for each in found if each is not None)
+
+
+def _radius(
+    before: State, after: State, operations: Sequence[Operation], contexts: Sequence[RecordedContext]
+) -> BlastRadius:
+    flags = tuple(sorted(touched(before, operations).flags))
+    return blast_radius(before.snapshot(), after.snapshot(), flags, contexts)
+
+
+def _check_author(draft: Draft, actor: Actor, ai_may_draft: bool, says: str) -> None:
+    if not actor.may_turn_key and not ai_may_draft:
+        sentence = f"an assistant may warn of this but not draft it: {says}"
+        raise Refused(sentence, Gate(status=GateStatus.REFUSED, sentence=sentence, rule="draft"))
+
+
+def _check_times(draft: Draft, environment: Environment, now: datetime) -> None:
+    if not draft.operations:
+        raise Invalid("operations", "is empty", "at least one operation")
+    if draft.apply is not ApplyMode.AT:
+        return
+    latest = now + timedelta(hours=environment.proposal_hours)
+    if draft.apply_at is None or not now < draft.apply_at < latest:
+        raise Invalid("apply_at", f"is `{draft.apply_at}`", f"a time in the future, before {latest:%Y-%m-%d %H:%M} UTC")
+
+
+__all__ = ["Action", "Basis", "Draft", "Effect", "compose", "touched_controls"]

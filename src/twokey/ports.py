@@ -1,0 +1,218 @@
+"""What the steps need from the world, as protocols. Adapters fulfil them; tests may too.
+
+Rule: a step opens one transaction with `Store.begin`, and what it writes there stands together or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from twokey.domain.approval import Approval
+from twokey.domain.audit import Entry, Happening, Verification
+from twokey.domain.case import Case
+from twokey.domain.change import Change
+from twokey.domain.check import Check
+from twokey.domain.control import Control, State
+from twokey.domain.decision import Decision
+from twokey.domain.evidence import Evidence
+from twokey.domain.finding import Finding
+from twokey.domain.identity import Session, Token, User
+from twokey.domain.job import Job, JobKind
+from twokey.domain.policy import Environment
+from twokey.domain.proposal import Proposal
+from twokey.domain.signal import Signal
+from twokey.domain.telemetry import Telemetry
+
+__all__ = ["Clock", "Ids", "FlagVersion", "Flags", "Jobs", "AuditLog", "Records", "Secrets", "Store", "Telemetry", "UnitOfWork"]
+
+R = TypeVar("R")
+Clock = Callable[[], datetime]
+"""The time now, aware, UTC."""
+Ids = Callable[[str], str]
+"""A new id with the given prefix: `ids("case")` -> `case-7k2m9qa3xv4b`."""
+
+
+class Secrets(Protocol):
+    """Secrets and proofs. What is stored is only ever a hash."""
+
+    def new_secret(self, prefix: str) -> str:
+        """A new random bearer secret, `<prefix>_<random>`."""
+        ...
+
+    def hash_secret(self, secret: str) -> str:
+        """The sha256 of a secret of high entropy, as stored and looked up."""
+        ...
+
+    def hash_password(self, password: str) -> str:
+        """The Argon2id hash of a password, in its encoded form."""
+        ...
+
+    def verify_password(self, encoded: str, password: str) -> bool:
+        """Whether a password fits; takes its time for a wrong one as for a right one."""
+        ...
+
+
+class Records(Protocol[R]):
+    """The records of one kind, by id. `where` filters on the indexed columns of the kind, newest first."""
+
+    def get(self, id: str) -> R:
+        """The record; raises NotFound."""
+        ...
+
+    def find(self, id: str) -> R | None:
+        """The record, or nothing."""
+        ...
+
+    def add(self, record: R) -> None:
+        """Insert; raises Conflict where the id (or another unique column) is taken."""
+        ...
+
+    def replace(self, record: R) -> None:
+        """Overwrite; raises NotFound."""
+        ...
+
+    def where(self, *, limit: int = 100, before: str | None = None, **equals: str | None) -> tuple[R, ...]:
+        """Records whose indexed columns equal the given values, newest first; `before` is the id to page on from."""
+        ...
+
+    def count(self, **equals: str | None) -> int:
+        """How many records have these values."""
+        ...
+
+
+class FlagVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One edit of a flag: its revision, the environment's revision it was published with, and what it then was."""
+
+    flag: str
+    revision: int
+    environment_revision: int
+    at: datetime
+    change: str
+    control: Control | None
+
+
+class Flags(Protocol):
+    """Environments and the flag state in them, with every version ever published."""
+
+    def environments(self) -> tuple[Environment, ...]:
+        """All environments, by project and key."""
+        ...
+
+    def environment(self, project: str, key: str) -> Environment:
+        """How one environment is governed; raises NotFound."""
+        ...
+
+    def put_environment(self, environment: Environment) -> None:
+        """Create (at revision 0) or replace."""
+        ...
+
+    def revision(self, project: str, environment: str) -> int:
+        """The revision that is published now."""
+        ...
+
+    def state(self, project: str, environment: str) -> State:
+        """The state now; inside `Store.begin` it cannot move until the transaction ends."""
+        ...
+
+    def state_at(self, project: str, environment: str, revision: int) -> State:
+        """The state as it was at an earlier revision; raises NotFound."""
+        ...
+
+    def write(self, before: State, after: State, change: str, at: datetime) -> State:
+        """Store what differs as revision `before.revision + 1`; stamps the revisions and digests of what differs.
+
+        Only `steps.publish` may call this. Raises Conflict where `before.revision` is not the published one.
+        """
+        ...
+
+    def versions(self, project: str, environment: str, flag: str, limit: int = 100) -> tuple[FlagVersion, ...]:
+        """The versions of a flag, newest first."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The hash-chained log. `append` takes its place in the chain inside the running transaction."""
+
+    def append(self, happening: Happening) -> Entry:
+        """Add an entry at the time of the transaction."""
+        ...
+
+    def entries(
+        self, *, start: int = 0, limit: int = 1000, case: str | None = None, newest_first: bool = False
+    ) -> tuple[Entry, ...]:
+        """Entries by index."""
+        ...
+
+    def verify(self) -> Verification:
+        """Walk the whole chain as it is stored, copies and head included; names the first entry that does not fit."""
+        ...
+
+
+class Jobs(Protocol):
+    """Work left behind. `enqueue` belongs to the running transaction, and so does `complete`."""
+
+    def enqueue(self, kind: JobKind, subject: str, run_at: datetime, key: str = "") -> None:
+        """Ask for work once: a job of the same kind and key (default: the subject) that waits is left as it is."""
+        ...
+
+    def claim(self, owner: str, now: datetime, lease: timedelta) -> Job | None:
+        """The next job that is due, leased to `owner`; also one whose lease ran out. Its attempt has been counted."""
+        ...
+
+    def complete(self, job: Job) -> None:
+        """Mark done; raises Conflict where the lease went to somebody else (then the transaction must not commit)."""
+        ...
+
+    def postpone(self, job: Job, run_at: datetime, problem: str) -> None:
+        """Give a job back after a failure, to be tried again later; fenced like `complete`."""
+        ...
+
+    def waiting(self) -> tuple[Job, ...]:
+        """Jobs that are not done."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction over everything that is control state."""
+
+    now: datetime
+    cases: Records[Case]
+    signals: Records[Signal]
+    findings: Records[Finding]
+    evidence: Records[Evidence]
+    proposals: Records[Proposal]
+    approvals: Records[Approval]
+    changes: Records[Change]
+    checks: Records[Check]
+    decisions: Records[Decision]
+    users: Records[User]
+    sessions: Records[Session]
+    tokens: Records[Token]
+    flags: Flags
+    audit: AuditLog
+    jobs: Jobs
+
+    def new_id(self, prefix: str) -> str:
+        """A new id."""
+        ...
+
+
+class Store(Protocol):
+    """Where control state is kept."""
+
+    def begin(self) -> AbstractContextManager[UnitOfWork]:
+        """A writing transaction: commits when the block ends, rolls back when it raises. Writers take turns."""
+        ...
+
+    def read(self) -> AbstractContextManager[UnitOfWork]:
+        """A reading transaction over one consistent state."""
+        ...
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every committed writing transaction of this process."""
+        ...

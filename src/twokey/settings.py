@@ -1,0 +1,32 @@
+"""How a server is set up. Every setting has an option of `twokey serve` and a variable `TWOKEY_...`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Where data lies and where the server listens.
+
+    `data` is the folder of the embedded stores. `database` is the control store's address; without it, SQLite in the
+    data folder. `workers` is how many threads do the jobs of this process.
+    """
+
+    data: Path = field(default_factory=lambda: Path("twokey-data"))
+    database: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    secure_cookies: bool = False
+
+    @property
+    def database_url(self) -> str:
+        """The control store's address."""
+        return self.database or f"sqlite:///{(self.data / 'twokey.db').resolve()}"
+
+    @property
+    def telemetry_path(self) -> Path:
+        """The embedded telemetry store's file."""
+        return self.data / "telemetry.duckdb"

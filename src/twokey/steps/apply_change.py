@@ -1,0 +1,42 @@
+"""Apply an approved proposal by hand or at its time. The gate is checked again in the same transaction."""
+
+from __future__ import annotations
+
+from twokey.domain.approval import Proof
+from twokey.domain.errors import Conflict, Refused
+from twokey.domain.identity import SCHEDULE, Actor
+from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
+from twokey.ports import Store
+from twokey.steps.publish import apply_proposal
+
+
+def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
+    """A person applies a proposal whose keys are all turned.
+
+    Raises Refused without a person's fresh proof, without a required role or with a gate that is not open, Conflict where
+    the proposal is not approved or its base moved (it is then `stale`).
+    """
+    if not actor.may_turn_key:
+        raise Refused(f"only a person applies a change; this is a token of kind `{actor.kind}`")
+    if proof is None:
+        raise Refused("this needs fresh proof that you are here: your password")
+    with store.begin() as uow:
+        proposal = uow.proposals.get(id)
+        if not actor.roles & set(proposal.required_roles):
+            raise Refused(f"only somebody with an approver role applies it: {', '.join(proposal.required_roles)}")
+        if proposal.status is not ProposalStatus.APPROVED:
+            raise Conflict(f"the proposal is `{proposal.status}`, not approved")
+        applied = apply_proposal(uow, proposal, actor)
+    if applied.problem:
+        raise Conflict(applied.problem, remedy="draft it again on the present state")
+    return applied.proposal
+
+
+def apply_scheduled(store: Store, id: str) -> Proposal | None:
+    """Apply a proposal at its time, if it is still approved. What is stale or refused by then is not applied."""
+    with store.begin() as uow:
+        proposal = uow.proposals.get(id)
+        due = proposal.apply is ApplyMode.AT and proposal.apply_at is not None and proposal.apply_at <= uow.now
+        if proposal.status is not ProposalStatus.APPROVED or not due:
+            return None
+        return apply_proposal(uow, proposal, SCHEDULE).proposal

@@ -1,0 +1,167 @@
+"""Who may come in: people, their sessions, and the tokens of services and agents; and the environments there are.
+
+Rules kept here:
+- only an administrator (a person) creates people, tokens and environments;
+- an agent's token names the person it acts for and holds only scopes that read and draft;
+- a session or token can be ended at once; every such move is on record.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from twokey.domain.audit import Happening
+from twokey.domain.control import State, check_control
+from twokey.domain.errors import Conflict, Refused
+from twokey.domain.identity import AGENT_SCOPES, Actor, ActorKind, Role, Scope, Session, Token, User
+from twokey.domain.policy import Environment
+from twokey.engine.errors import Invalid
+from twokey.ports import Secrets, Store, UnitOfWork
+from twokey.steps.publish import publish_first
+
+SESSION_LENGTH = timedelta(hours=12)
+
+
+def person(user: User) -> Actor:
+    """The actor a signed-in person is."""
+    return Actor(id=user.username, kind=ActorKind.PERSON, roles=user.roles)
+
+
+def create_user(store: Store, actor: Actor, user: User) -> User:
+    """Add a person. Raises Refused for anyone but an administrator, Conflict where the username is taken."""
+    _check_administrator(actor, "adds people")
+    with store.begin() as uow:
+        if uow.users.where(username=user.username, limit=1):
+            raise Conflict(f"there is a user `{user.username}` already")
+        user = msgspec.structs.replace(user, created_at=uow.now)
+        uow.users.add(user)
+        _record(uow, actor, "user.create", user.username, {"roles": sorted(user.roles)})
+        return user
+
+
+def open_session(store: Store, user: User, secret_hash: str, label: str) -> Session:
+    """Begin a session of somebody whose password was just checked."""
+    with store.begin() as uow:
+        session = Session(
+            id=uow.new_id("session"),
+            user=user.username,
+            secret_hash=secret_hash,
+            created_at=uow.now,
+            expires_at=uow.now + SESSION_LENGTH,
+            label=label[:200],
+        )
+        uow.sessions.add(session)
+        _record(uow, person(user), "session.open", session.id, {"label": label[:200]})
+        return session
+
+
+def end_session(store: Store, actor: Actor, session_id: str) -> None:
+    """End a session at once."""
+    with store.begin() as uow:
+        session = uow.sessions.get(session_id)
+        uow.sessions.replace(msgspec.structs.replace(session, revoked_at=uow.now))
+        _record(uow, actor, "session.end", session_id, {})
+
+
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new token shall be."""
+
+    name: str
+    kind: ActorKind
+    scopes: frozenset[Scope]
+    project: str
+    environment: str
+    expires_at: datetime | None
+    on_behalf_of: str | None = None
+
+
+def create_token(store: Store, secrets: Secrets, actor: Actor, wanted: TokenRequest) -> tuple[Token, str]:
+    """Create a token; returns it with its secret, which is kept nowhere.
+
+    Raises Refused for anyone but an administrator, Invalid for scopes its kind may not hold, NotFound.
+    """
+    _check_administrator(actor, "creates tokens")
+    _check_token(wanted)
+    secret = secrets.new_secret("twokey")
+    with store.begin() as uow:
+        uow.flags.environment(wanted.project, wanted.environment)
+        if wanted.on_behalf_of and not uow.users.where(username=wanted.on_behalf_of, limit=1):
+            raise Invalid("on_behalf_of", f"there is no user `{wanted.on_behalf_of}`", "the username of a person")
+        token = Token(
+            id=uow.new_id("token"),
+            secret_hash=secrets.hash_secret(secret),
+            created_at=uow.now,
+            created_by=actor.id,
+            **{field: getattr(wanted, field) for field in TokenRequest.__struct_fields__},
+        )
+        uow.tokens.add(token)
+        detail: dict[str, object] = {"name": token.name, "kind": str(token.kind), "scopes": sorted(token.scopes)}
+        _record(uow, actor, "token.create", token.id, detail, token.project, token.environment)
+        return token, secret
+
+
+def _check_token(wanted: TokenRequest) -> None:
+    if wanted.kind not in (ActorKind.AGENT, ActorKind.SERVICE):
+        raise Invalid("kind", f"is `{wanted.kind}`", "service or agent")
+    if wanted.kind is not ActorKind.AGENT:
+        return
+    if extra := wanted.scopes - AGENT_SCOPES:
+        allowed = ", ".join(sorted(AGENT_SCOPES))
+        raise Invalid("scopes", f"`{min(extra)}` is not for an agent", allowed)
+    if not wanted.on_behalf_of:
+        raise Invalid("on_behalf_of", "is missing", "the username of the person the agent acts for")
+
+
+def revoke_token(store: Store, actor: Actor, token_id: str) -> None:
+    """End a token at once. Raises Refused for anyone but an administrator, NotFound."""
+    _check_administrator(actor, "revokes tokens")
+    with store.begin() as uow:
+        token = uow.tokens.get(token_id)
+        uow.tokens.replace(msgspec.structs.replace(token, revoked_at=token.revoked_at or uow.now))
+        _record(uow, actor, "token.revoke", token_id, {"name": token.name}, token.project, token.environment)
+
+
+def create_environment(store: Store, actor: Actor, environment: Environment, initial: State | None = None) -> None:
+    """Create an environment, guarded, with the flags it starts with. No client has met it, so nothing moves for anyone.
+
+    Raises Refused for anyone but an administrator, Invalid for an incomplete control, Conflict where it exists.
+    """
+    _check_administrator(actor, "creates environments")
+    for control in (initial.controls if initial else {}).values():
+        check_control(control)
+    with store.begin() as uow:
+        if any((each.project, each.key) == (environment.project, environment.key) for each in uow.flags.environments()):
+            raise Conflict(f"there is an environment {environment.project}/{environment.key} already")
+        uow.flags.put_environment(environment)
+        detail: dict[str, object] = {"guarded": environment.guarded, "approvers": list(environment.approvers)}
+        _record(uow, actor, "environment.create", environment.key, detail, environment.project, environment.key)
+        if initial is not None:
+            publish_first(uow, initial, actor)
+
+
+def _check_administrator(actor: Actor, verb: str) -> None:
+    if not actor.holds(Role.ADMINISTRATOR) and actor.kind is not ActorKind.SYSTEM:
+        raise Refused(f"only an administrator {verb}")
+
+
+def _record(
+    uow: UnitOfWork,
+    actor: Actor,
+    action: str,
+    subject: str,
+    detail: dict[str, object],
+    project: str = "",
+    environment: str = "",
+) -> None:
+    uow.audit.append(
+        Happening(
+            action=action,
+            subject=subject,
+            actor=actor.reference(),
+            project=project,
+            environment=environment,
+            detail=detail,
+        )
+    )

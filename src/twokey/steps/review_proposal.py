@@ -1,0 +1,151 @@
+"""Review a proposal: approve, reject, withdraw. The last key that is missing opens the gate.
+
+Rules kept here:
+- an approval needs a person, present now (`proof`), for the digest they read;
+- the author, the person an agent acts for and everyone who edited are refused, and so is who holds no required role;
+- with the last key a `when_open` proposal is applied in the same transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from twokey.domain.approval import Answer, Approval, Proof
+from twokey.domain.audit import Happening
+from twokey.domain.errors import Conflict, Refused
+from twokey.domain.identity import Actor
+from twokey.domain.job import JobKind
+from twokey.domain.policy import GateStatus
+from twokey.domain.proposal import WAITING, ApplyMode, Proposal, ProposalStatus
+from twokey.ports import Store, UnitOfWork
+from twokey.steps.publish import apply_proposal, expire, gate_of, release_case, set_aside
+
+
+def approve(store: Store, actor: Actor, id: str, digest: str, proof: Proof | None, note: str = "") -> Proposal:
+    """Turn one key. Returns the proposal as it then stands: waiting for others, approved, or applied.
+
+    Raises NotFound, Refused (who may not, or without fresh proof), Conflict (another digest, expired, answered, stale).
+    """
+    with store.begin() as uow:
+        proposal, problem = _open_for(uow, id, digest, actor)
+        if not problem:
+            _check_may_answer(proposal, actor, proof)
+            _check_role(proposal, actor)
+            _record(uow, proposal, actor, Answer.YES, proof, note)
+            proposal, problem = _turn(uow, proposal, actor)
+    return _settled(proposal, problem)
+
+
+def reject(store: Store, actor: Actor, id: str, digest: str, proof: Proof | None, note: str) -> Proposal:
+    """Veto a proposal. One rejection is enough. Raises as `approve` does."""
+    with store.begin() as uow:
+        proposal, problem = _open_for(uow, id, digest, actor)
+        if not problem:
+            _check_may_answer(proposal, actor, proof, veto=True)
+            _record(uow, proposal, actor, Answer.NO, proof, note)
+            proposal = proposal.to(ProposalStatus.REJECTED)
+            uow.proposals.replace(proposal)
+            release_case(uow, proposal.case)
+    return _settled(proposal, problem)
+
+
+def withdraw(store: Store, actor: Actor, id: str) -> Proposal:
+    """Take a proposal back: its author, or a person an agent acts for, may. Raises Refused for anyone else."""
+    with store.begin() as uow:
+        proposal = uow.proposals.get(id)
+        if actor.id not in proposal.excluded():
+            raise Refused("only its author (or the person its author acts for) withdraws a proposal")
+        return set_aside(uow, proposal, ProposalStatus.WITHDRAWN, actor, "")
+
+
+def _open_for(uow: UnitOfWork, id: str, digest: str, actor: Actor) -> tuple[Proposal, str]:
+    """The proposal, and why it cannot be answered with this digest. One that ran out is set to expired."""
+    proposal = uow.proposals.get(id)
+    if proposal.status in WAITING and uow.now >= proposal.expires_at:
+        return expire(uow, proposal, actor), f"the proposal expired at {proposal.expires_at:%Y-%m-%d %H:%M} UTC"
+    if proposal.status is not ProposalStatus.PENDING:
+        raise Conflict(f"the proposal is `{proposal.status}`, not waiting for approvals", remedy=_remedy(uow, proposal))
+    if digest != proposal.digest:
+        raise Conflict(
+            f"`{digest[:24]}` is not this proposal's digest", remedy="read the proposal again, and approve what you read"
+        )
+    return proposal, ""
+
+
+def _remedy(uow: UnitOfWork, proposal: Proposal) -> str:
+    newer = uow.proposals.where(supersedes=proposal.id, limit=1)
+    return f"an edit replaced it: read `{newer[0].id}`" if newer else ""
+
+
+def _check_may_answer(proposal: Proposal, actor: Actor, proof: Proof | None, *, veto: bool = False) -> None:
+    if not actor.may_turn_key:
+        raise Refused(f"only a person turns a key; this is a token of kind `{actor.kind}`")
+    if proof is None:
+        raise Refused("this needs fresh proof that you are here: your password, for exactly this digest")
+    if actor.id in proposal.excluded() and not veto:
+        raise Refused("who wrote or edited a proposal, or has an agent act for them, never approves it")
+
+
+def _check_role(proposal: Proposal, actor: Actor) -> None:
+    if not actor.roles & set(proposal.required_roles):
+        raise Refused(f"you hold none of the roles that must approve: {', '.join(proposal.required_roles)}")
+
+
+def _record(
+    uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, proof: Proof | None, note: str
+) -> None:
+    if uow.approvals.where(proposal=proposal.id, person=actor.id, limit=1):
+        raise Conflict("you have answered this digest already")
+    hours = uow.flags.environment(proposal.project, proposal.environment).approval_hours
+    uow.approvals.add(
+        Approval(
+            id=uow.new_id("approval"),
+            proposal=proposal.id,
+            digest=proposal.digest,
+            person=actor.id,
+            roles=actor.roles,
+            answer=answer,
+            proof=proof or Proof.PASSWORD,
+            at=uow.now,
+            expires_at=uow.now + timedelta(hours=hours),
+            note=note,
+        )
+    )
+    verb = "approve" if answer is Answer.YES else "reject"
+    detail: dict[str, object] = {"digest": proposal.digest, "roles": sorted(actor.roles), "proof": "password", "note": note}
+    uow.audit.append(_happening(f"proposal.{verb}", proposal, actor, detail))
+
+
+def _turn(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> tuple[Proposal, str]:
+    """Open the gate if this was the last key, and do what the proposal says shall then happen."""
+    gate = gate_of(uow, proposal)
+    if gate.status is GateStatus.REFUSED:
+        raise Refused(gate.sentence, gate)
+    if gate.status is GateStatus.WAITING:
+        return proposal, ""
+    approved = proposal.to(ProposalStatus.APPROVED)
+    uow.proposals.replace(approved)
+    if approved.apply is ApplyMode.WHEN_OPEN:
+        applied = apply_proposal(uow, approved, actor)
+        return applied.proposal, applied.problem
+    if approved.apply is ApplyMode.AT and approved.apply_at is not None:
+        uow.jobs.enqueue(JobKind.APPLY_SCHEDULED, approved.id, approved.apply_at)
+    return approved, ""
+
+
+def _settled(proposal: Proposal, problem: str) -> Proposal:
+    if problem:
+        raise Conflict(problem, remedy="draft it again on the present state")
+    return proposal
+
+
+def _happening(action: str, proposal: Proposal, actor: Actor, detail: dict[str, object]) -> Happening:
+    return Happening(
+        action=action,
+        subject=proposal.id,
+        actor=actor.reference(),
+        project=proposal.project,
+        environment=proposal.environment,
+        case=proposal.case,
+        detail={"title": proposal.title} | detail,
+    )

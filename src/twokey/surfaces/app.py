@@ -1,0 +1,177 @@
+"""All doors in one ASGI application: API, webhooks, evaluation, stream, and the control room's files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
+
+from twokey import __version__
+from twokey.surfaces import signal_webhooks
+from twokey.surfaces.auth import Authenticator
+from twokey.surfaces.http_api import access, audit, cases, changes, events, flags, proposals, telemetry
+from twokey.surfaces.http_api.dependencies import OURS, PROBLEMS, answer
+from twokey.surfaces.http_errors import MEDIA_TYPE, problem
+from twokey.surfaces.ofrep import PREFIX, Ofrep
+from twokey.surfaces.services import Services
+from twokey.surfaces.stream import Stream
+
+API = "/api/v1"
+MAX_BODY = 1024 * 1024
+MAX_TELEMETRY = 16 * 1024 * 1024
+ROOM = Path(__file__).parent / "control_room"
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'; "
+        "require-trusted-types-for 'script'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+
+
+def create_app(services: Services) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The whole server as one ASGI application."""
+    authenticator = Authenticator(services)
+    app = create_api(services, authenticator)
+    return _Doors(app, Ofrep(services, authenticator), Stream(services, authenticator))
+
+
+def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
+    """The API, the webhooks and the control room."""
+    app = FastAPI(
+        title="Twokey",
+        version=__version__,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        responses=PROBLEMS,
+    )
+    app.state.services, app.state.authenticator = services, authenticator
+    for module in (access, flags, cases, proposals, changes, audit, telemetry, events):
+        app.include_router(module.router, prefix=API)
+    app.include_router(signal_webhooks.router)
+    for kind in (*OURS, RequestValidationError, Exception):
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(HTTPException, _plain_problem)
+    app.add_api_route("/healthz", _healthy, include_in_schema=False)
+    app.add_api_route("/readyz", _ready, include_in_schema=False)
+    app.add_api_route("/{path:path}", _room, include_in_schema=False)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    watcher = asyncio.create_task(app.state.services.hub.run())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+
+def _healthy() -> PlainTextResponse:
+    return PlainTextResponse("ok\n")
+
+
+def _ready(request: Request) -> PlainTextResponse:
+    """Ready when the store answers."""
+    with request.app.state.services.store.read() as uow:
+        uow.flags.environments()
+    return PlainTextResponse("ok\n")
+
+
+def _room(path: str) -> Response:
+    """A file of the control room; any other path is one of its pages."""
+    if path.startswith(("api/", "signals/", "ofrep/", "stream/")):
+        raise HTTPException(404, "there is no such address")
+    file = (ROOM / path).resolve()
+    if path and file.is_relative_to(ROOM) and file.is_file():
+        lasting = "public, max-age=31536000, immutable" if path.startswith("assets/") else "no-cache"
+        return FileResponse(file, headers={**SECURITY, "Cache-Control": lasting})
+    if not (ROOM / "index.html").is_file():
+        return PlainTextResponse("The control room is not built: run `make setup`.\n", 503, SECURITY)
+    return FileResponse(ROOM / "index.html", headers={**SECURITY, "Cache-Control": "no-cache"})
+
+
+async def _plain_problem(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else "something went wrong"
+    document = problem(status, "http", detail, detail)
+    return Response(msgspec.json.encode(document), status, media_type=MEDIA_TYPE)
+
+
+class _Doors:
+    """Sends evaluation and stream requests past the API's machinery, and bounds every body."""
+
+    def __init__(self, api: FastAPI, ofrep: Ofrep, stream: Stream) -> None:
+        self._api, self._ofrep, self._stream = api, ofrep, stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path.startswith(PREFIX):
+            await self._ofrep(scope, receive, send)
+        elif scope["type"] == "http" and path == "/stream/v1/snapshot":
+            await self._stream(scope, receive, send)
+        else:
+            await self._bounded(scope, receive, send)
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await self._api(scope, receive, send)
+            return
+        limit = MAX_TELEMETRY if scope["path"] == f"{API}/telemetry" else MAX_BODY
+        body = await _read(receive, limit)
+        if body is None:
+            await _too_large(send, limit)
+            return
+        await self._api(scope, _replay(body, receive), send)
+
+
+async def _read(receive: Receive, limit: int) -> bytes | None:
+    """The whole body, or nothing where it is larger than the limit."""
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b"".join(parts)
+        size += len(message.get("body", b""))
+        if size > limit:
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replay() -> MutableMapping[str, Any]:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _too_large(send: Send, limit: int) -> None:
+    document = problem(413, "too-large", "Too large", f"the body is larger than {limit} bytes", field="body")
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(document)})

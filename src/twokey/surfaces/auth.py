@@ -1,0 +1,160 @@
+"""Who is calling: a person by session cookie, or a service or agent by bearer token.
+
+Rules kept here:
+- a cookie is only good together with the session's CSRF token on every changing call, from our own origin;
+- a token is good in its project and environment, for its scopes, until it expires or is revoked;
+- a failed sign-in costs the same time whether the user exists or not, and is throttled by name and by address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from twokey.domain.approval import Proof
+from twokey.domain.errors import Refused
+from twokey.domain.identity import Actor, Scope, Session, Token, User
+from twokey.steps.manage_access import person
+from twokey.surfaces.services import Services
+
+COOKIE = "twokey_session"
+CSRF_HEADER = "x-csrf-token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+TOKEN_CACHE_SECONDS = 5.0
+
+
+class Unauthenticated(PermissionError):
+    """Nobody, or nobody we know, is calling."""
+
+
+class Throttled(RuntimeError):
+    """Too many attempts; `retry_after` is in whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("too many attempts")
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Caller:
+    """An authenticated caller: the actor, and for a person the session they came with."""
+
+    actor: Actor
+    user: User | None = None
+    session: Session | None = None
+
+
+def csrf_of(secret: str) -> str:
+    """The CSRF token of a session: derived from its secret, so that a page can be told it again."""
+    return hashlib.sha256(b"twokey-csrf:" + secret.encode()).hexdigest()[:40]
+
+
+class Authenticator:
+    """Finds out who is calling. Holds the throttle of failed attempts and a short cache of tokens."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._per_name = RateLimitItemPerMinute(10)
+        self._tokens: dict[str, tuple[float, Token]] = {}
+        self._nobody = services.secrets.hash_password("a password that nobody has")
+        services.store.on_commit(self._tokens.clear)
+
+    def caller(self, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Caller:
+        """The caller of an API request. Raises Unauthenticated or Refused (a forged cross-site call)."""
+        if bearer := bearer_of(headers):
+            return Caller(self.token(bearer).actor())
+        secret = cookies.get(COOKIE)
+        if not secret:
+            raise Unauthenticated("sign in, or send a bearer token")
+        user, session = self._session(secret)
+        if method not in SAFE_METHODS:
+            check_same_site(headers, secret)
+        return Caller(person(user), user, session)
+
+    def _session(self, secret: str) -> tuple[User, Session]:
+        hashed, now = self._services.secrets.hash_secret(secret), self._services.clock()
+        with self._services.store.read() as uow:
+            found = uow.sessions.where(secret_hash=hashed, limit=1)
+            if not found or found[0].revoked_at or now >= found[0].expires_at:
+                raise Unauthenticated("the session has ended: sign in again")
+            user = uow.users.where(username=found[0].user, limit=1)
+        if not user or user[0].disabled:
+            raise Unauthenticated("the session has ended: sign in again")
+        return user[0], found[0]
+
+    def token(self, bearer: str) -> Token:
+        """The token of a bearer secret; raises Unauthenticated where it is unknown, expired or revoked."""
+        hashed = self._services.secrets.hash_secret(bearer)
+        token = self._cached(hashed)
+        expired = token.expires_at is not None and self._services.clock() >= token.expires_at
+        if token.revoked_at or expired:
+            raise Unauthenticated("the token is expired or revoked")
+        return token
+
+    def _cached(self, hashed: str) -> Token:
+        held = self._tokens.get(hashed)
+        if held is not None and held[0] > time.monotonic():
+            return held[1]
+        with self._services.store.read() as uow:
+            found = uow.tokens.where(secret_hash=hashed, limit=1)
+        if not found:
+            raise Unauthenticated("this token is not known")
+        self._tokens[hashed] = (time.monotonic() + TOKEN_CACHE_SECONDS, found[0])
+        return found[0]
+
+    def check_password(self, username: str, password: str, address: str) -> User:
+        """The user, if the password fits. Raises Throttled, Unauthenticated."""
+        for key in (f"name:{username.lower()}", f"address:{address}"):
+            if not self._limiter.test(self._per_name, key):
+                raise Throttled(60)
+        with self._services.store.read() as uow:
+            found = uow.users.where(username=username, limit=1)
+        good = self._services.secrets.verify_password(found[0].password_hash if found else self._nobody, password)
+        if not good or not found or found[0].disabled:
+            for key in (f"name:{username.lower()}", f"address:{address}"):
+                self._limiter.hit(self._per_name, key)
+            raise Unauthenticated("username or password is wrong")
+        return found[0]
+
+    def prove(self, caller: Caller, password: str, address: str) -> Proof | None:
+        """Fresh proof that the signed-in person is here; nothing for a token, or for a wrong password."""
+        if caller.user is None:
+            return None
+        try:
+            self.check_password(caller.user.username, password, address)
+        except Unauthenticated:
+            return None
+        return Proof.PASSWORD
+
+
+def bearer_of(headers: Mapping[str, str]) -> str | None:
+    """The bearer secret of a request, from `Authorization` or `X-API-Key`."""
+    authorization = headers.get("authorization", "")
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer" and value:
+        return value.strip()
+    return headers.get("x-api-key") or None
+
+
+def check_same_site(headers: Mapping[str, str], secret: str) -> None:
+    """Refuse a changing call that a foreign page could have caused: Fetch Metadata, then Origin, then the token."""
+    site = headers.get("sec-fetch-site", "same-origin")
+    origin = headers.get("origin")
+    foreign = origin is not None and origin.partition("://")[2] != headers.get("host", "")
+    if site not in ("same-origin", "none") or foreign:
+        raise Refused("this call comes from another site")
+    if headers.get(CSRF_HEADER, "") != csrf_of(secret):
+        raise Refused("the CSRF token is missing or wrong: reload the page")
+
+
+def need_scope(actor: Actor, scope: Scope) -> None:
+    """Refuse a token without this scope. People read everything they can see; their moves are checked by the steps."""
+    if not actor.may_turn_key and scope not in actor.scopes:
+        raise Refused(f"this token lacks the scope `{scope}`")

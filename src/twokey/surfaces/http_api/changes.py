@@ -1,0 +1,67 @@
+"""Changes: read, and undo by one of the two ways back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+
+from twokey.domain.case import CaseStatus
+from twokey.domain.change import Change
+from twokey.domain.drafting import Draft
+from twokey.domain.identity import Actor, Scope
+from twokey.ports import UnitOfWork
+from twokey.steps import draft_proposal, reverse_change
+from twokey.surfaces.http_api.case_views import change_view
+from twokey.surfaces.http_api.dependencies import Calls, Serves, check_reach, prove, reads
+from twokey.surfaces.http_api.models import ChangeView, ReverseChange, ReverseResult
+
+router = APIRouter(prefix="/changes", tags=["changes"])
+Reads = Annotated[Actor, reads(Scope.FLAGS_READ)]
+
+
+@router.get("")
+def list_changes(
+    actor: Reads, services: Serves, case: str | None = None, limit: int = Query(100, ge=1, le=500)
+) -> list[ChangeView]:
+    """Changes, newest first."""
+    place = {} if actor.may_turn_key else {"project": actor.project, "environment": actor.environment}
+    given = {key: value for key, value in {"case": case, **place}.items() if value is not None}
+    with services.store.read() as uow:
+        return [_view(uow, each) for each in uow.changes.where(limit=limit, **given)]
+
+
+@router.get("/{id}")
+def show_change(id: str, actor: Reads, services: Serves) -> ChangeView:
+    """One change."""
+    with services.store.read() as uow:
+        change = uow.changes.get(id)
+        check_reach(actor, change.project, change.environment)
+        return _view(uow, change)
+
+
+@router.post("/{id}/reverse")
+def reverse(id: str, body: ReverseChange, request: Request, caller: Calls, services: Serves) -> ReverseResult:
+    """Undo a change: at once where the way back was approved with it, else by a proposal that waits for its own keys."""
+    proof = prove(request, caller, body.password)
+    way = reverse_change.WayBack(body.way)
+    undoing = reverse_change.reverse(services.store, caller.actor, id, way, proof, body.note)
+    if undoing.draft is None:
+        change = undoing.change.id if undoing.change else None
+        return ReverseResult(change=change, proposal=None, sentence=undoing.sentence)
+    with services.store.read() as uow:
+        wanted = _open_case(uow, undoing.draft)
+    proposal = draft_proposal.draft(services.store, services.telemetry, caller.actor, wanted)
+    return ReverseResult(change=None, proposal=proposal.id, sentence=undoing.sentence)
+
+
+def _open_case(uow: UnitOfWork, draft: Draft) -> Draft:
+    """The draft without its case, where that was closed: a closed case takes no further proposal."""
+    closed = draft.case is not None and uow.cases.get(draft.case).status is CaseStatus.CLOSED
+    return msgspec.structs.replace(draft, case=None) if closed else draft
+
+
+def _view(uow: UnitOfWork, change: Change) -> ChangeView:
+    proposal = uow.proposals.find(change.proposal) if change.proposal else None
+    return change_view(change, [proposal] if proposal else [])

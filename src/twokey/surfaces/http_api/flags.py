@@ -1,0 +1,144 @@
+"""Environments, flags, explanations and the published snapshot. Nothing here writes flag state."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from twokey.domain.case import CaseStatus
+from twokey.domain.errors import NotFound
+from twokey.domain.identity import Actor, Scope
+from twokey.domain.telemetry import Scope as Where
+from twokey.engine import evaluate, explain
+from twokey.ports import UnitOfWork
+from twokey.surfaces.http_api import series as charts
+from twokey.surfaces.http_api.dependencies import Serves, check_reach, reads
+from twokey.surfaces.http_api.flag_views import flag_row, flag_view
+from twokey.surfaces.http_api.models import (
+    EnvironmentView,
+    ExplainRequest,
+    ExplainView,
+    FlagRow,
+    FlagView,
+    SeriesView,
+)
+
+router = APIRouter(tags=["flags"])
+PLACE = "/projects/{project}/environments/{environment}"
+
+
+def _reader(project: str, environment: str, actor: Annotated[Actor, reads(Scope.FLAGS_READ)]) -> Actor:
+    check_reach(actor, project, environment)
+    return actor
+
+
+READS = [Depends(_reader)]
+
+
+@router.get("/environments")
+def list_environments(actor: Annotated[Actor, reads(Scope.FLAGS_READ)], services: Serves) -> list[EnvironmentView]:
+    """The environments the caller can see."""
+    with services.store.read() as uow:
+        found = uow.flags.environments()
+        seen = [each for each in found if actor.may_turn_key or (each.project, each.key) == (actor.project, actor.environment)]
+        return [
+            EnvironmentView(
+                project=each.project,
+                key=each.key,
+                revision=uow.flags.revision(each.project, each.key),
+                guarded=each.guarded,
+                approvers=list(each.approvers),
+                flags=len(services.hub.snapshot(each.project, each.key).flags),
+                open_cases=_open_cases(uow, each.project, each.key),
+            )
+            for each in seen
+        ]
+
+
+def _open_cases(uow: UnitOfWork, project: str, environment: str) -> int:
+    return sum(
+        uow.cases.count(project=project, environment=environment, status=str(status))
+        for status in CaseStatus
+        if status is not CaseStatus.CLOSED
+    )
+
+
+@router.get(PLACE + "/flags", dependencies=READS)
+def list_flags(project: str, environment: str, services: Serves, archived: bool = False) -> list[FlagRow]:
+    """The flags of an environment, by key."""
+    with services.store.read() as uow:
+        uow.flags.environment(project, environment)
+        state = uow.flags.state(project, environment)
+        return [
+            flag_row(control, _changed(uow, project, environment, key), uow.now.date())
+            for key, control in sorted(state.controls.items())
+            if archived or not control.archived
+        ]
+
+
+def _changed(uow: UnitOfWork, project: str, environment: str, key: str) -> datetime | None:
+    found = uow.flags.versions(project, environment, key, limit=1)
+    return found[0].at if found else None
+
+
+@router.get(PLACE + "/flags/{key}", dependencies=READS)
+def show_flag(project: str, environment: str, key: str, services: Serves) -> FlagView:
+    """One flag: what is published, how it is governed, its history and who met it."""
+    with services.store.read() as uow:
+        state = uow.flags.state(project, environment)
+        if key not in state.controls:
+            raise NotFound("flag", key)
+        return flag_view(uow, services.telemetry, state, state.controls[key])
+
+
+@router.post(PLACE + "/flags/{key}/explain", dependencies=READS)
+def explain_flag(project: str, environment: str, key: str, body: ExplainRequest, services: Serves) -> ExplainView:
+    """What this context gets, and why."""
+    snapshot = services.hub.snapshot(project, environment)
+    resolution, explanation = evaluate(snapshot, key, body.context), explain(snapshot, key, body.context)
+    tree = msgspec.to_builtins(explanation)
+    return ExplainView(
+        value=resolution.value,
+        variation=resolution.variation,
+        reason=str(resolution.reason),
+        rule=resolution.rule,
+        revision=resolution.revision,
+        error=str(resolution.error) if resolution.error else None,
+        sentences=list(tree.get("sentences", [])),
+        tree=tree,
+    )
+
+
+@router.get(PLACE + "/flags/{key}/series", dependencies=READS)
+def show_series(
+    project: str, environment: str, key: str, services: Serves, guardrail: str, minutes: int = Query(60, ge=1, le=10080)
+) -> SeriesView:
+    """A guardrail metric of a flag over time by variation."""
+    with services.store.read() as uow:
+        control = uow.flags.state(project, environment).controls.get(key)
+        found = control.guardrail(guardrail) if control else None
+        if control is None or found is None:
+            raise NotFound("guardrail", f"{key}/{guardrail}")
+        where, span = Where(project=project, environment=environment, flag=key), charts.Span(uow.now, minutes)
+        return charts.series(
+            services.telemetry, where, found, span, charts.markers(uow, services.telemetry, where, span, None)
+        )
+
+
+@router.get(PLACE + "/snapshot", dependencies=READS, response_class=Response)
+def export_snapshot(
+    project: str, environment: str, request: Request, services: Serves, revision: int | None = None
+) -> Response:
+    """The published snapshot, now or as it was at an earlier revision, in canonical bytes."""
+    if revision is None:
+        snapshot = services.hub.snapshot(project, environment)
+    else:
+        with services.store.read() as uow:
+            snapshot = uow.flags.state_at(project, environment, revision).snapshot()
+    etag = f'"{snapshot.digest}"'
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    return Response(snapshot.to_json(), media_type="application/json", headers={"ETag": etag})

@@ -1,0 +1,221 @@
+"""Proposals as people read them: the diff, the two keys, the gate's tree, ways back, blast radius."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from twokey.domain.approval import Answer, Approval, fill
+from twokey.domain.control import State
+from twokey.domain.errors import Invalid
+from twokey.domain.exposure import BlastRadius
+from twokey.domain.identity import Actor
+from twokey.domain.operation import Effect, Operation, apply_all, describe, diff_lines, touched
+from twokey.domain.policy import Gate, evaluate, row_for
+from twokey.domain.proposal import Proposal, ProposalStatus, Way
+from twokey.ports import UnitOfWork
+from twokey.surfaces.http_api.models import (
+    BlastRadiusView,
+    FlagDiff,
+    GapView,
+    GateView,
+    KeyView,
+    LineView,
+    ProposalRow,
+    ProposalView,
+    TransitionView,
+    WayView,
+)
+
+May = Literal["approve", "reject", "edit", "apply", "withdraw"]
+
+
+def proposal_row(uow: UnitOfWork, proposal: Proposal) -> ProposalRow:
+    """A proposal in a list."""
+    return ProposalRow(**_row(proposal, _counted(uow, proposal)))
+
+
+def _row(proposal: Proposal, counted: list[Approval]) -> dict[str, object]:
+    return {
+        "id": proposal.id,
+        "case": proposal.case,
+        "project": proposal.project,
+        "environment": proposal.environment,
+        "title": proposal.title,
+        "status": str(proposal.status),
+        "action": str(proposal.action),
+        "effect": str(proposal.effect),
+        "author": proposal.author.id,
+        "author_kind": str(proposal.author.kind),
+        "on_behalf_of": proposal.author.on_behalf_of,
+        "created_at": proposal.created_at,
+        "expires_at": proposal.expires_at,
+        "digest": proposal.digest,
+        "approved": len(fill(proposal.required_roles, counted)),
+        "required": len(proposal.required_roles),
+    }
+
+
+def _counted(uow: UnitOfWork, proposal: Proposal) -> list[Approval]:
+    """The approvals that count, or counted when the proposal was decided."""
+    approvals = uow.approvals.where(proposal=proposal.id)
+    if proposal.status in (ProposalStatus.APPLIED, ProposalStatus.REVERSED):
+        return [each for each in approvals if each.answer is Answer.YES]
+    return [each for each in approvals if each.counts(proposal.digest, proposal.excluded(), uow.now)]
+
+
+def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> ProposalView:
+    """One proposal whole, as this caller sees it."""
+    approvals, counted = uow.approvals.where(proposal=proposal.id), _counted(uow, proposal)
+    before = _base(uow, proposal)
+    may, why_not = _may(proposal, approvals, actor)
+    changes = uow.changes.where(proposal=proposal.id, limit=10)
+    applied = next((each for each in changes if each.undoes is None), None)
+    return ProposalView(
+        **_row(proposal, counted),
+        reason=proposal.reason,
+        expected_effect=proposal.expected_effect,
+        lower_rungs=list(proposal.lower_rungs),
+        effect_because=list(proposal.effect_because),
+        operations=[msgspec.to_builtins(each) for each in proposal.operations],
+        sentences=_sentences(proposal.operations, before),
+        diffs=_diffs(proposal, before),
+        reverse=_way(proposal.reverse, before, proposal),
+        rollback=_way(proposal.rollback, before, proposal),
+        gate=gate_view(evaluate(proposal, approvals, row_for(proposal.effect, proposal.action), uow.now)),
+        keys=_keys(uow, proposal, counted, actor, "approve" in may),
+        gaps=_gaps(uow, proposal),
+        evidence=proposal.evidence,
+        blast_radius=blast_radius_view(proposal.blast_radius),
+        base_revision=proposal.base_revision,
+        apply=str(proposal.apply),
+        apply_at=proposal.apply_at,
+        supersedes=proposal.supersedes,
+        change=applied.id if applied else None,
+        may=may,
+        why_not=why_not,
+    )
+
+
+def _base(uow: UnitOfWork, proposal: Proposal) -> State:
+    return uow.flags.state_at(proposal.project, proposal.environment, proposal.base_revision)
+
+
+def _sentences(operations: tuple[Operation, ...], state: State) -> list[str]:
+    """Each operation in words, on the state as the ones before it leave it."""
+    said = []
+    for each in operations:
+        said.append(describe(each, state))
+        state = apply_all(state, (each,))
+    return said
+
+
+def _diffs(proposal: Proposal, before: State) -> list[FlagDiff]:
+    after = apply_all(before, proposal.operations)
+    keys = sorted(touched(before, proposal.operations).flags)
+    return [_diff(before, after, key) for key in keys]
+
+
+def _diff(before: State, after: State, key: str) -> FlagDiff:
+    lines = diff_lines(before, after, key)
+    now = [LineView(marker=each.marker, text=each.text) for each in lines if each.marker != "added"]
+    then = [LineView(marker=each.marker, text=each.text) for each in lines if each.marker != "removed"]
+    held = before.controls.get(key)
+    return FlagDiff(flag=key, revision=held.flag.revision if held else 0, now=now, then=then)
+
+
+def _way(way: Way, before: State, proposal: Proposal) -> WayView:
+    try:
+        sentences = _sentences(way.operations, apply_all(before, proposal.operations))
+    except Invalid:
+        sentences = [str(msgspec.to_builtins(each)["op"]) for each in way.operations]
+    return WayView(
+        sentences=sentences, effect=str(way.effect), approved_with_it=way.effect is not Effect.WIDENS
+    )
+
+
+def gate_view(gate: Gate) -> GateView:
+    """A gate's tree."""
+    return GateView(
+        status=gate.status.value,
+        sentence=gate.sentence,
+        rule=gate.rule,
+        children=[gate_view(each) for each in gate.children],
+    )
+
+
+def _keys(
+    uow: UnitOfWork, proposal: Proposal, counted: list[Approval], actor: Actor, may_approve: bool
+) -> list[KeyView]:
+    filled = fill(proposal.required_roles, counted)
+    return [
+        _key(uow, role, filled.get(index), may_approve and role in actor.roles)
+        for index, role in enumerate(proposal.required_roles)
+    ]
+
+
+def _key(uow: UnitOfWork, role: str, approval: Approval | None, yours: bool) -> KeyView:
+    if approval is None:
+        return KeyView(role=role, status="waiting", person=None, name=None, at=None, yours=yours)
+    user = uow.users.find(approval.person)
+    return KeyView(
+        role=role,
+        status="approved",
+        person=approval.person,
+        name=user.name if user else approval.person,
+        at=approval.at,
+        yours=False,
+    )
+
+
+def _gaps(uow: UnitOfWork, proposal: Proposal) -> list[GapView]:
+    finding = uow.findings.find(proposal.finding) if proposal.finding else None
+    known = {each.id: each for each in finding.gaps} if finding else {}
+    return [
+        GapView(
+            id=id,
+            kind=str(known[id].kind) if id in known else "",
+            sentence=known[id].sentence if id in known else id,
+            what_to_do=known[id].what_to_do if id in known else "",
+        )
+        for id in proposal.gaps
+    ]
+
+
+def _may(proposal: Proposal, approvals: tuple[Approval, ...], actor: Actor) -> tuple[list[May], str]:
+    if not actor.may_turn_key:
+        return [], "only a person turns a key"
+    if proposal.status is ProposalStatus.APPROVED:
+        return (["apply"] if actor.roles & set(proposal.required_roles) else []), ""
+    if proposal.status is not ProposalStatus.PENDING:
+        return [], f"the proposal is {proposal.status}"
+    may: list[May] = ["edit"]
+    if actor.id in proposal.excluded():
+        return [*may, "withdraw"], "who wrote or edited it never approves it"
+    if any(each.person == actor.id for each in approvals):
+        return may, "you have answered this digest"
+    if not actor.roles & set(proposal.required_roles):
+        return may, f"it needs {' and '.join(proposal.required_roles)}"
+    return ["approve", "reject", *may], ""
+
+
+def blast_radius_view(radius: BlastRadius | None) -> BlastRadiusView | None:
+    """Who would be met by the change, from the replay."""
+    if radius is None:
+        return None
+    return BlastRadiusView(
+        sampled_units=radius.sampled_units,
+        since=radius.since,
+        until=radius.until,
+        changed_units=radius.changed_units,
+        share_before=max(radius.share_before.values(), default=0.0),
+        share_after=max(radius.share_after.values(), default=0.0),
+        transitions=[
+            TransitionView(
+                flag=each.flag, before=str(each.before), after=str(each.after), units=each.units, share=each.share
+            )
+            for each in radius.transitions
+        ],
+        by_attribute={key: dict(values) for key, values in radius.by_attribute.items()},
+    )

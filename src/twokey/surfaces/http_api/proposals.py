@@ -1,0 +1,142 @@
+"""Proposals: draft, read, turn a key, reject, edit, apply, withdraw."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from twokey.domain.drafting import Draft
+from twokey.domain.identity import Actor, Scope
+from twokey.domain.operation import parse_operation
+from twokey.domain.proposal import ApplyMode, Proposal
+from twokey.steps import apply_change, draft_proposal, review_proposal
+from twokey.surfaces.auth import need_scope
+from twokey.surfaces.http_api.dependencies import Acts, Calls, Serves, check_reach, prove, reads
+from twokey.surfaces.http_api.models import (
+    Approve,
+    EditProposal,
+    NewProposal,
+    Prove,
+    ProposalRow,
+    ProposalView,
+    Reject,
+)
+from twokey.surfaces.http_api.proposal_views import proposal_row, proposal_view
+from twokey.surfaces.http_api.record import document_of
+from twokey.surfaces.services import Services
+
+router = APIRouter(prefix="/proposals", tags=["proposals"])
+Reads = Annotated[Actor, reads(Scope.FLAGS_READ)]
+
+
+@router.get("")
+def list_proposals(
+    actor: Reads,
+    services: Serves,
+    case: str | None = None,
+    status: str | None = None,
+    limit: int = Query(100, ge=1, le=500),
+) -> list[ProposalRow]:
+    """Proposals, newest first."""
+    place = {} if actor.may_turn_key else {"project": actor.project, "environment": actor.environment}
+    given = {key: value for key, value in {"case": case, "status": status, **place}.items() if value is not None}
+    with services.store.read() as uow:
+        return [proposal_row(uow, each) for each in uow.proposals.where(limit=limit, **given)]
+
+
+@router.post("", status_code=201)
+def draft(body: NewProposal, actor: Acts, services: Serves) -> ProposalView:
+    """Draft a proposal. Reverse, rollback, effect, blast radius and digest are computed."""
+    need_scope(actor, Scope.PROPOSALS_WRITE)
+    wanted = Draft(
+        project=body.project,
+        environment=body.environment,
+        case=body.case,
+        title=body.title,
+        operations=tuple(parse_operation(each) for each in body.operations),
+        reason=body.reason,
+        expected_effect=body.expected_effect,
+        justification=body.justification,
+        code_reference_review=body.code_reference_review if actor.may_turn_key else "",
+        apply=ApplyMode(body.apply),
+        apply_at=body.apply_at,
+    )
+    return _view(services, draft_proposal.draft(services.store, services.telemetry, actor, wanted), actor)
+
+
+@router.get("/{id}")
+def show(id: str, actor: Reads, services: Serves) -> ProposalView:
+    """One proposal whole."""
+    return _view(services, _find(services, id, actor), actor)
+
+
+@router.get("/{id}/document", response_class=Response)
+def document(id: str, actor: Reads, services: Serves) -> Response:
+    """The proposal as a YAML document: the signal, and what the assistant recommends."""
+    proposal = _find(services, id, actor)
+    with services.store.read() as uow:
+        text = document_of(uow, proposal)
+    return Response(text, media_type="application/yaml")
+
+
+@router.post("/{id}/approve")
+def approve(id: str, body: Approve, request: Request, caller: Calls, services: Serves) -> ProposalView:
+    """Turn one key, with fresh proof, for exactly this digest."""
+    proof = prove(request, caller, body.password)
+    return _view(
+        services, review_proposal.approve(services.store, caller.actor, id, body.digest, proof, body.note), caller.actor
+    )
+
+
+@router.post("/{id}/reject")
+def reject(id: str, body: Reject, request: Request, caller: Calls, services: Serves) -> ProposalView:
+    """Veto a proposal, with the reason."""
+    proof = prove(request, caller, body.password)
+    return _view(
+        services, review_proposal.reject(services.store, caller.actor, id, body.digest, proof, body.note), caller.actor
+    )
+
+
+@router.post("/{id}/apply")
+def apply(id: str, body: Prove, request: Request, caller: Calls, services: Serves) -> ProposalView:
+    """Apply a proposal whose keys are all turned."""
+    proof = prove(request, caller, body.password)
+    return _view(services, apply_change.apply(services.store, caller.actor, id, proof), caller.actor)
+
+
+@router.post("/{id}/edit", status_code=201)
+def edit(id: str, body: EditProposal, actor: Acts, services: Serves) -> ProposalView:
+    """Replace a waiting proposal by an edited one: a new digest, no approvals."""
+    need_scope(actor, Scope.PROPOSALS_WRITE)
+    _find(services, id, actor)
+    operations = None if body.operations is None else tuple(parse_operation(each) for each in body.operations)
+    changes = draft_proposal.Edit(
+        digest=body.digest,
+        operations=operations,
+        reason=body.reason,
+        apply=ApplyMode(body.apply) if body.apply else None,
+        apply_at=body.apply_at,
+    )
+    return _view(services, draft_proposal.edit(services.store, services.telemetry, actor, id, changes), actor)
+
+
+@router.post("/{id}/withdraw")
+def withdraw(id: str, actor: Acts, services: Serves) -> ProposalView:
+    """Take a proposal back, by its author."""
+    need_scope(actor, Scope.PROPOSALS_WRITE)
+    return _view(services, review_proposal.withdraw(services.store, actor, id), actor)
+
+
+def _find(services: Services, id: str, actor: Actor) -> Proposal:
+    with services.store.read() as uow:
+        proposal = uow.proposals.get(id)
+    check_reach(actor, proposal.project, proposal.environment)
+    return proposal
+
+
+def _view(services: Services, proposal: Proposal, actor: Actor) -> ProposalView:
+    with services.store.read() as uow:
+        return proposal_view(uow, proposal, actor)
+
+
