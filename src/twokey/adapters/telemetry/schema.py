@@ -1,0 +1,51 @@
+"""Tables of the embedded telemetry store.
+
+Rules kept here:
+- times are whole microseconds since 1970 UTC (`happened`), so that no time zone can enter a comparison;
+- context and attributes are JSON text with sorted keys;
+- records are never changed, only added and, past their retention, deleted.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS batches (
+    project VARCHAR NOT NULL, environment VARCHAR NOT NULL, source VARCHAR NOT NULL, batch_id VARCHAR NOT NULL,
+    received BIGINT NOT NULL,
+    PRIMARY KEY (project, environment, source, batch_id)
+);
+CREATE TABLE IF NOT EXISTS exposures (
+    project VARCHAR NOT NULL, environment VARCHAR NOT NULL, flag VARCHAR NOT NULL, rule VARCHAR,
+    revision BIGINT NOT NULL, assigned VARCHAR NOT NULL, served VARCHAR NOT NULL,
+    unit VARCHAR NOT NULL, unit_name VARCHAR NOT NULL, happened BIGINT NOT NULL, reason VARCHAR NOT NULL,
+    context VARCHAR NOT NULL
+);
+CREATE TABLE IF NOT EXISTS metrics (
+    project VARCHAR NOT NULL, environment VARCHAR NOT NULL, metric VARCHAR NOT NULL, value DOUBLE NOT NULL,
+    unit VARCHAR NOT NULL, unit_name VARCHAR NOT NULL, happened BIGINT NOT NULL,
+    flag VARCHAR, variation VARCHAR, rule VARCHAR, revision BIGINT, attributes VARCHAR NOT NULL
+);
+CREATE TABLE IF NOT EXISTS changes (
+    project VARCHAR NOT NULL, environment VARCHAR NOT NULL, id VARCHAR NOT NULL, source VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, title VARCHAR NOT NULL, service VARCHAR NOT NULL, happened BIGINT NOT NULL,
+    url VARCHAR, attributes VARCHAR NOT NULL
+);
+"""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+FIRST, LAST = -(2**62), 2**62
+"""Open ends of a window, far outside any moment that can be written."""
+
+
+def micros(at: datetime) -> int:
+    """Whole microseconds since 1970 UTC."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def moment(happened: int) -> datetime:
+    """The UTC moment of that many microseconds."""
+    return EPOCH + timedelta(microseconds=happened)

@@ -1,0 +1,244 @@
+"""The embedded telemetry store: DuckDB, in the server's own process.
+
+Rules kept here:
+- one process owns the file; inside it one writer at a time, readers on cursors of their own, which see whole batches;
+- a batch and its id are written in one transaction and acknowledged after the commit has reached the disk;
+- rows go in through an appender, never one statement a row;
+- every value reaches SQL as a parameter.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from twokey.adapters.telemetry import arms, rows, views
+from twokey.adapters.telemetry.schema import TABLES, micros
+from twokey.domain.errors import Conflict
+from twokey.domain.guardrail import ArmFigures, Guardrail, StageArms
+from twokey.domain.telemetry import (
+    ALL_TIME,
+    Accepted,
+    CohortContrast,
+    ExposureCount,
+    ExposurePoint,
+    MetricPresence,
+    Pruned,
+    RecordedChange,
+    RecordedContext,
+    Scope,
+    SeriesPoint,
+    StagePlan,
+    Window,
+)
+from twokey.engine.wire import ChangeEvent, TelemetryBatch
+
+IN_MEMORY = ":memory:"
+
+
+class DuckTelemetry:
+    """The telemetry port on an embedded DuckDB file, or in memory for tests and demos."""
+
+    def __init__(self, path: Path | str = IN_MEMORY, *, memory_limit: str = "1GB", threads: int | None = None) -> None:
+        """Open or create the store. Raises Conflict when another process has the file open."""
+        settings: dict[str, str | bool | int | float | list[str]] = {"memory_limit": memory_limit}
+        if threads is not None:
+            settings["threads"] = threads
+        try:
+            self._connection = duckdb.connect(str(path), config=settings)
+        except duckdb.IOException as problem:
+            raise Conflict(
+                f"the telemetry file `{path}` cannot be opened: {problem}",
+                remedy="one process owns it; stop the other server or choose another file",
+            ) from problem
+        self._write = threading.Lock()
+        self._connection.execute(TABLES)
+
+    # ---------------------------------------------------------------- writing
+
+    def add(self, scope: Scope, batch: TelemetryBatch, *, source: str, received_at: datetime) -> Accepted:
+        """Keep a batch; returns once it is durable."""
+        try:
+            made = rows.of_batch(scope, batch, source, received_at)
+            return self._keep(scope, batch.batch_id, made, source, received_at)
+        except (duckdb.Error, UnicodeError):
+            # The store refused a value somewhere in the batch: look at each record, and keep the others.
+            made = rows.of_batch(scope, batch, source, received_at, every_text=True)
+            return self._keep(scope, batch.batch_id, made, source, received_at)
+
+    def _keep(self, scope: Scope, batch_id: str, made: rows.Rows, source: str, received_at: datetime) -> Accepted:
+        with self._transaction() as connection:
+            if not _claim(connection, scope, source, batch_id, micros(received_at)):
+                return Accepted(batch_id=batch_id, duplicate=True)
+            _append(connection, "exposures", made.exposures)
+            _append(connection, "metrics", made.metrics)
+            _append(connection, "changes", _new_changes(connection, made.changes))
+        return Accepted(
+            batch_id=batch_id,
+            exposures=len(made.exposures),
+            metrics=len(made.metrics),
+            changes=len(made.changes),
+            refused=made.refused,
+        )
+
+    def add_change(self, scope: Scope, event: ChangeEvent, *, source: str, received_at: datetime) -> RecordedChange:
+        """Keep one change event; the same event from the same source is kept once."""
+        row = rows.change_row(scope, event, source)
+        with self._transaction() as connection:
+            _append(connection, "changes", _new_changes(connection, [row]))
+        return RecordedChange(id=str(row[2]), source=source, event=event)
+
+    def prune(self, before: datetime) -> Pruned:
+        """Delete what happened before that moment."""
+        limit = {"before": micros(before)}
+        with self._transaction() as connection:
+            counts = [
+                _deleted(connection, f"DELETE FROM {table} WHERE happened < $before", limit)  # noqa: S608 - own names
+                for table in ("exposures", "metrics", "changes")
+            ]
+            connection.execute("DELETE FROM batches WHERE received < $before", limit)
+        return Pruned(exposures=counts[0], metrics=counts[1], changes=counts[2])
+
+    def close(self) -> None:
+        """Release the file; nothing that was acknowledged is lost."""
+        with self._write:
+            self._connection.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._write:
+            self._connection.begin()
+            try:
+                yield self._connection
+                self._connection.commit()
+            except BaseException:
+                self._connection.rollback()
+                raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        cursor = self._connection.cursor()
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+
+    # ---------------------------------------------------------------- reading
+
+    def arms(
+        self,
+        scope: Scope,
+        guardrail: Guardrail,
+        plans: Sequence[StagePlan],
+        *,
+        baseline: str,
+        candidate: str | None = None,
+        window: Window = ALL_TIME,
+    ) -> tuple[StageArms, ...]:
+        """Both arms of a guardrail by rule and stage, one entry per plan."""
+        with self._reading() as cursor:
+            return arms.stage_arms(cursor, scope, guardrail, arms.Split.of(plans, baseline, candidate), window)
+
+    def cohort_contrasts(
+        self,
+        scope: Scope,
+        guardrail: Guardrail,
+        plans: Sequence[StagePlan],
+        attributes: Sequence[str],
+        *,
+        baseline: str,
+        candidate: str | None = None,
+        window: Window = ALL_TIME,
+        values: int = 20,
+    ) -> tuple[CohortContrast, ...]:
+        """`arms` for each of the most frequent values of each attribute."""
+        split = arms.Split.of(plans, baseline, candidate)
+        with self._reading() as cursor:
+            return tuple(
+                contrast
+                for attribute in attributes
+                for contrast in arms.cohorts(cursor, scope, guardrail, split, window, attribute, values)
+            )
+
+    def overall(
+        self, scope: Scope, guardrail: Guardrail, *, window: Window = ALL_TIME, assigned: Sequence[str] | None = None
+    ) -> ArmFigures:
+        """Figures without a control arm."""
+        with self._reading() as cursor:
+            return arms.overall(cursor, scope, guardrail, window, assigned)
+
+    def series(
+        self, scope: Scope, guardrail: Guardrail, *, window: Window, buckets: int = 60
+    ) -> tuple[SeriesPoint, ...]:
+        """The metric over time by the variation each unit was assigned at that moment."""
+        with self._reading() as cursor:
+            return views.series(cursor, scope, guardrail, window, buckets)
+
+    def exposure_series(self, scope: Scope, *, window: Window, buckets: int = 60) -> tuple[ExposurePoint, ...]:
+        """Exposures over time by assigned variation."""
+        with self._reading() as cursor:
+            return views.exposure_series(cursor, scope, window, buckets)
+
+    def exposure_counts(self, scope: Scope, *, window: Window = ALL_TIME) -> tuple[ExposureCount, ...]:
+        """Exposures and distinct units by rule, assigned and served."""
+        with self._reading() as cursor:
+            return views.exposure_counts(cursor, scope, window)
+
+    def metric_presence(self, scope: Scope, metric: str, *, window: Window = ALL_TIME) -> MetricPresence:
+        """Whether a metric arrives and joins exposures of the flag in the scope."""
+        with self._reading() as cursor:
+            return views.metric_presence(cursor, scope, metric, window)
+
+    def metrics(self, scope: Scope, *, window: Window = ALL_TIME) -> tuple[str, ...]:
+        """Names of the metrics that arrived, sorted."""
+        with self._reading() as cursor:
+            return views.metrics(cursor, scope, window)
+
+    def contexts(self, scope: Scope, *, window: Window = ALL_TIME, limit: int = 100_000) -> tuple[RecordedContext, ...]:
+        """Recorded contexts, the latest of each unit, most recent first."""
+        with self._reading() as cursor:
+            return views.contexts(cursor, scope, window, limit)
+
+    def change_events(self, scope: Scope, *, window: Window = ALL_TIME) -> tuple[RecordedChange, ...]:
+        """Changes elsewhere, oldest first."""
+        with self._reading() as cursor:
+            return views.change_events(cursor, scope, window)
+
+
+def _claim(connection: duckdb.DuckDBPyConnection, scope: Scope, source: str, batch_id: str, received: int) -> bool:
+    """Note the batch's id; False if it is known."""
+    key = [scope.project, scope.environment, source, batch_id]
+    known = connection.execute(
+        "SELECT 1 FROM batches WHERE project = ? AND environment = ? AND source = ? AND batch_id = ?", key
+    ).fetchone()
+    if known is None:
+        connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", [*key, received])
+    return known is None
+
+
+def _append(connection: duckdb.DuckDBPyConnection, table: str, values: Sequence[rows.Row]) -> None:
+    if values:
+        appender = connection.appender(table)
+        appender.append_rows(values)
+        appender.flush()
+
+
+def _new_changes(connection: duckdb.DuckDBPyConnection, changes: Sequence[rows.Row]) -> list[rows.Row]:
+    """Those that are not kept yet, each once."""
+    if not changes:
+        return []
+    by_id = {row[2]: row for row in changes}
+    known = connection.execute("SELECT id FROM changes WHERE id IN (SELECT unnest(?))", [list(by_id)]).fetchall()
+    for (id_,) in known:
+        del by_id[id_]
+    return list(by_id.values())
+
+
+def _deleted(connection: duckdb.DuckDBPyConnection, statement: str, values: dict[str, int]) -> int:
+    found = connection.execute(statement, values).fetchone()
+    return int(found[0]) if found else 0
