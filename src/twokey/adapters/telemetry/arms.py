@@ -110,15 +110,9 @@ seen AS (
         AND e.happened >= $since AND e.happened < $until
 )"""
 
-_MET = (
-    _SEEN
-    + """,
-met AS (SELECT * FROM seen)"""
-)
+_MET = "met AS (SELECT * FROM seen)"
 
-_MET_OR_SAID = (
-    _SEEN
-    + """,
+_MET_OR_SAID = """
 met AS (
     SELECT * FROM seen
     UNION ALL
@@ -130,7 +124,6 @@ met AS (
     WHERE e.project = $project AND e.environment = $environment AND e.metric = $metric AND e.flag = $flag
         AND e.variation IS NOT NULL AND e.happened >= $since AND e.happened < $until
 )"""
-)
 
 _MEMBERS = """
 entries AS (
@@ -221,9 +214,9 @@ def stage_arms(
     """Both arms of each plan, in the plans' order."""
     values = place(scope) | window_values(window) | split.values()
     if guardrail.kind is GuardrailKind.FALLBACK:
-        statement = f"WITH {_PLANS}, {_MET}, {_MEMBERS} {_FALLBACK_TOTALS}"
+        statement = f"WITH {_PLANS}, {_SEEN}, {_MET}, {_MEMBERS} {_FALLBACK_TOTALS}"
     else:
-        statement = f"WITH {_PLANS}, {_MET_OR_SAID}, {_MEMBERS}, {_EVENTS}, {_figures_sql(guardrail)}"
+        statement = f"WITH {_PLANS}, {_SEEN}, {_MET_OR_SAID}, {_MEMBERS}, {_EVENTS}, {_figures_sql(guardrail)}"
         values |= _metric_values(guardrail)
     found = cursor.execute(statement, values).fetchall()
     return _staged(split, {(row[0], row[1]): _figures(row[2:]) for row in found})
@@ -268,7 +261,7 @@ def cohorts(
     parameters |= {"path": _pointer(attribute), "values": values}
     everyone = _MEMBERS.replace("members AS", "members_all AS")
     figures = _figures_sql(guardrail, extra="cohort")
-    statement = f"WITH {_PLANS}, {_MET_OR_SAID}, {everyone}, {_COHORT}, {_EVENTS}, {figures}"
+    statement = f"WITH {_PLANS}, {_SEEN}, {_MET_OR_SAID}, {everyone}, {_COHORT}, {_EVENTS}, {figures}"
     by_value: dict[str, dict[tuple[int, int], ArmFigures]] = {}
     for row in cursor.execute(statement, parameters).fetchall():
         by_value.setdefault(row[2], {})[row[0], row[1]] = _figures(row[3:])
