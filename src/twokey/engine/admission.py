@@ -1,0 +1,106 @@
+"""The way of a flag or segment into a snapshot: checked, in one spelling, and with its digest.
+
+Rules this module keeps:
+
+* A value has one form: the values of a `number` flag are floats, those of an `integer` flag integers (1.0 is 1),
+  objects and arrays cannot be changed.
+* A digest covers the canonical JSON of the flag or segment without its digest, defaults left out. A digest that is
+  given must fit; one that is not is computed.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from twokey.engine.canonical import canonical, digest_of_bytes
+from twokey.engine.checks import check_flag, check_segment
+from twokey.engine.errors import Invalid
+from twokey.engine.flag import Clause, Flag, FlagType, Segment, Variation
+from twokey.engine.frozen import FrozenDict, FrozenList, freeze
+from twokey.engine.operators import shown
+
+Kept = TypeVar("Kept", Flag, Segment)
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_SAFE = 2**53
+
+
+def admit_flag(flag: Flag) -> Flag:
+    """The flag, sound by itself, its values in their one form, and with its digest."""
+    check_flag(flag)
+    try:
+        variations = tuple(_one_form(flag.type, variation) for variation in flag.variations)
+        return _with_digest(replace(flag, variations=variations))
+    except Invalid as error:
+        raise error.under(f"flag {flag.key}") from None
+
+
+def admit_segment(segment: Segment) -> Segment:
+    """The segment, sound by itself and with its digest."""
+    check_segment(segment)
+    try:
+        return _with_digest(segment)
+    except Invalid as error:
+        raise error.under(f"segment {segment.key}") from None
+
+
+def digest_of(kept: Flag | Segment) -> str:
+    """The digest that belongs to a flag or segment, whatever digest it carries."""
+    bare = replace(kept, digest=None)
+    if _plain(bare):
+        try:
+            return digest_of_bytes(_encode(bare))
+        except UnicodeEncodeError:
+            pass  # the slow way names the character
+    return digest_of_bytes(canonical(bare))
+
+
+def _with_digest(kept: Kept) -> Kept:
+    computed = digest_of(kept)
+    if kept.digest == computed:
+        return kept
+    if kept.digest is not None:
+        raise Invalid("digest", f"{shown(kept.digest)} does not fit the content", f"`{computed}`, or none")
+    return replace(kept, digest=computed)
+
+
+def _one_form(wanted: FlagType, variation: Variation) -> Variation:
+    value = variation.value
+    try:
+        formed = _FORMS[wanted](value)
+    except OverflowError:
+        raise Invalid(f"variation {variation.key}: value", "the number is too large", "a finite number") from None
+    return variation if formed is value else Variation(key=variation.key, value=formed)
+
+
+def _frozen(value: Any) -> Any:
+    return value if isinstance(value, FrozenDict | FrozenList) else freeze(value)
+
+
+_FORMS: dict[FlagType, Callable[[Any], Any]] = {
+    FlagType.BOOLEAN: bool,
+    FlagType.STRING: str.__str__,
+    FlagType.INTEGER: int,
+    FlagType.NUMBER: float,
+    FlagType.OBJECT: _frozen,
+}
+
+
+def _plain(kept: Flag | Segment) -> bool:
+    """Whether the fast encoder writes the same bytes as `canonical`: no fractions, large integers or nested values."""
+    if isinstance(kept, Flag):
+        return all(map(_plain_value, [v.value for v in kept.variations])) and all(
+            _plain_clauses(rule.clauses) for rule in kept.rules
+        )
+    return all(_plain_clauses(rule.clauses) for rule in kept.rules)
+
+
+def _plain_clauses(clauses: tuple[Clause, ...]) -> bool:
+    return all(_plain_value(value) for clause in clauses for value in clause.values)
+
+
+def _plain_value(value: object) -> bool:
+    kind = type(value)
+    return kind is str or kind is bool or (kind is int and -_SAFE <= value <= _SAFE)  # type: ignore[operator]

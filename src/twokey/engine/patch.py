@@ -1,0 +1,110 @@
+"""What leads from one revision of a snapshot to another.
+
+Rules this module keeps:
+
+* A patch carries whole flags and segments, each with its digest, and the keys of those that are gone; and the digest
+  of the snapshot that must result. A patch that leads elsewhere is refused, so a client can trust what it has put
+  together.
+* What the patch touches is checked, and what others name in it; the rest is shared with the old snapshot, untouched.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from msgspec import field
+
+from twokey.engine.admission import admit_flag, admit_segment
+from twokey.engine.canonical import canonical
+from twokey.engine.checks import check_graph, check_references
+from twokey.engine.errors import Invalid
+from twokey.engine.flag import Flag, Segment, Shape
+from twokey.engine.operators import shown
+from twokey.engine.parsing import Document, decode, refuse_repeated_names
+from twokey.engine.snapshot import Snapshot, assembled
+
+Kept = TypeVar("Kept", Flag, Segment)
+
+
+class FlagChanges(Shape, frozen=True, kw_only=True):
+    """Flags that are new or different, and keys of those that are gone."""
+
+    set: tuple[Flag, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class SegmentChanges(Shape, frozen=True, kw_only=True):
+    """Segments that are new or different, and keys of those that are gone."""
+
+    set: tuple[Segment, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class Patch(Shape, frozen=True, kw_only=True):
+    """The step from `from_revision` to `to_revision`; `digest` is that of the snapshot which results."""
+
+    from_revision: int
+    to_revision: int
+    digest: str
+    flags: FlagChanges = field(default_factory=FlagChanges)
+    segments: SegmentChanges = field(default_factory=SegmentChanges)
+
+    @classmethod
+    def from_json(cls, data: Document) -> "Patch":
+        """The patch in a JSON document; its flags are checked when it is applied."""
+        patch = decode(data, cls, "patch")
+        refuse_repeated_names(data, "patch")
+        return patch
+
+    def to_json(self) -> bytes:
+        """The canonical bytes."""
+        return canonical(self)
+
+
+def diff(old: Snapshot, new: Snapshot) -> Patch:
+    """The patch with `apply_patch(old, diff(old, new)) == new`; `Invalid` between different environments."""
+    if (old.project, old.environment) != (new.project, new.environment):
+        problem = f"`{old.project}/{old.environment}` and `{new.project}/{new.environment}` are two environments"
+        raise Invalid("patch", problem, "two snapshots of one environment")
+    flags_set, flags_removed = _difference(old.flags, new.flags)
+    segments_set, segments_removed = _difference(old.segments, new.segments)
+    return Patch(
+        from_revision=old.revision,
+        to_revision=new.revision,
+        digest=new.digest,
+        flags=FlagChanges(set=flags_set, removed=flags_removed),
+        segments=SegmentChanges(set=segments_set, removed=segments_removed),
+    )
+
+
+def apply_patch(snapshot: Snapshot, patch: Patch) -> Snapshot:
+    """The snapshot that the patch leads to; `Invalid` when it starts elsewhere, is unsound, or ends elsewhere."""
+    if patch.from_revision != snapshot.revision:
+        raise Invalid("patch: from_revision", f"`{patch.from_revision}` is not the base", f"`{snapshot.revision}`")
+    set_flags = {flag.key: admit_flag(flag) for flag in patch.flags.set}
+    set_segments = {segment.key: admit_segment(segment) for segment in patch.segments.set}
+    flags = _merged("flag", snapshot.flags, set_flags, patch.flags.removed)
+    segments = _merged("segment", snapshot.segments, set_segments, patch.segments.removed)
+    # Only a segment that is gone can break a clause that nobody touched.
+    check_references(flags.values() if patch.segments.removed else set_flags.values(), segments)
+    check_graph(flags, segments)
+    result = assembled(snapshot.project, snapshot.environment, patch.to_revision, flags, segments)
+    if result.digest != patch.digest:
+        problem = f"{shown(patch.digest)} does not fit the snapshot that results"
+        raise Invalid("patch: digest", problem, f"`{result.digest}`; ask for the whole snapshot")
+    return result
+
+
+def _difference(old: Mapping[str, Kept], new: Mapping[str, Kept]) -> tuple[tuple[Kept, ...], tuple[str, ...]]:
+    changed = tuple(item for key, item in new.items() if key not in old or old[key].digest != item.digest)
+    return changed, tuple(key for key in old if key not in new)
+
+
+def _merged(noun: str, old: Mapping[str, Kept], changed: dict[str, Kept], removed: tuple[str, ...]) -> dict[str, Kept]:
+    for key in removed:
+        if key not in old or key in changed:
+            problem = f"{shown(key)} cannot be removed"
+            raise Invalid(f"patch: {noun}s", problem, f"a {noun} of the base that is not set as well")
+    kept = {**old, **changed}
+    for key in removed:
+        del kept[key]
+    return kept if kept.keys() == old.keys() else {key: kept[key] for key in sorted(kept)}

@@ -1,0 +1,164 @@
+"""One environment's flags and segments at one revision.
+
+Rules this module keeps:
+
+* A snapshot is checked as a whole when it is made, and nothing in it can be changed; so evaluation checks nothing.
+* Its digest covers the header and the key-ordered digests of its flags and segments, so that a patch of one flag in
+  10,000 re-hashes one flag and a list of digests.
+* `to_json` gives canonical bytes (RFC 8785, keys in order); reading them gives an equal snapshot.
+* A digest that is given, of the snapshot or of a part, must fit.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import msgspec
+
+from twokey.engine.admission import admit_flag, admit_segment
+from twokey.engine.canonical import canonical, digest_of_bytes
+from twokey.engine.checks import check_graph, check_key, check_references
+from twokey.engine.errors import Invalid
+from twokey.engine.flag import FORMAT, Flag, Segment, Shape
+from twokey.engine.operators import shown
+from twokey.engine.parsing import Document, decode, refuse_repeated_names
+
+Kept = TypeVar("Kept", Flag, Segment)
+
+
+class SnapshotDocument(Shape, frozen=True, kw_only=True):
+    """The JSON shape of a snapshot. The digest is optional on input and always written."""
+
+    format: str
+    project: str
+    environment: str
+    revision: int
+    flags: tuple[Flag, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    digest: str | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False):
+    """An immutable snapshot. Make one with `from_json`, `build` or `apply_patch`.
+
+    `flags` and `segments` are read-only mappings in the order of their keys; every flag and segment carries its digest.
+    """
+
+    project: str
+    environment: str
+    revision: int
+    flags: Mapping[str, Flag]
+    segments: Mapping[str, Segment]
+    digest: str
+
+    @classmethod
+    def from_json(cls, data: Document) -> "Snapshot":
+        """The snapshot in a `twokey/1` document; `Invalid` names what is wrong with it."""
+        document = decode(data, SnapshotDocument, "snapshot")
+        if document.format != FORMAT:
+            raise Invalid("snapshot: format", f"{shown(document.format)} is not known", f"`{FORMAT}`")
+        snapshot = cls.build(
+            document.project, document.environment, document.revision, document.flags, document.segments
+        )
+        _check_digest("snapshot", document.digest, snapshot.digest)
+        # Canonical bytes, which is what Twokey writes, repeat no name; only others pay for the second look.
+        if not (isinstance(data, bytes) and data == snapshot.to_json()):
+            refuse_repeated_names(data, "snapshot")
+        return snapshot
+
+    @classmethod
+    def build(
+        cls,
+        project: str,
+        environment: str,
+        revision: int,
+        flags: Iterable[Flag] = (),
+        segments: Iterable[Segment] = (),
+    ) -> "Snapshot":
+        """The checked snapshot of these flags and segments; `Invalid` when they do not fit together."""
+        _check_header(project, environment, revision)
+        kept_flags = _by_key("flags", map(admit_flag, flags))
+        kept_segments = _by_key("segments", map(admit_segment, segments))
+        check_references(kept_flags.values(), kept_segments)
+        check_graph(kept_flags, kept_segments)
+        return assembled(project, environment, revision, kept_flags, kept_segments)
+
+    def flag(self, key: str) -> Flag | None:
+        """The flag with this key."""
+        return self.flags.get(key)
+
+    def to_json(self) -> bytes:
+        """The canonical bytes, with every digest."""
+        header = {
+            "digest": self.digest,
+            "environment": self.environment,
+            "format": FORMAT,
+            "project": self.project,
+            "revision": self.revision,
+        }
+        return canonical({**header, "flags": list(self.flags.values()), "segments": list(self.segments.values())})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Snapshot) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def read_flag(data: Document) -> Flag:
+    """One flag from JSON, sound by itself and with its digest; `Invalid` names what is wrong with it."""
+    flag = admit_flag(decode(data, Flag, "flag"))
+    refuse_repeated_names(data, "flag")
+    return flag
+
+
+def read_segment(data: Document) -> Segment:
+    """One segment from JSON, sound by itself and with its digest; `Invalid` names what is wrong with it."""
+    segment = admit_segment(decode(data, Segment, "segment"))
+    refuse_repeated_names(data, "segment")
+    return segment
+
+
+def assembled(
+    project: str, environment: str, revision: int, flags: Mapping[str, Flag], segments: Mapping[str, Segment]
+) -> Snapshot:
+    """A snapshot of parts that are known to be sound and in key order; only its digest is computed."""
+    header: dict[str, Any] = {
+        "environment": environment,
+        "flags": [(flag.key, flag.digest) for flag in flags.values()],
+        "format": FORMAT,
+        "project": project,
+        "revision": revision,
+        "segments": [(segment.key, segment.digest) for segment in segments.values()],
+    }
+    # Written in key order above, and all of it ASCII without fractions: these bytes are canonical.
+    return Snapshot(
+        project=project,
+        environment=environment,
+        revision=revision,
+        flags=MappingProxyType(dict(flags)),
+        segments=MappingProxyType(dict(segments)),
+        digest=digest_of_bytes(msgspec.json.encode(header)),
+    )
+
+
+def _check_header(project: str, environment: str, revision: int) -> None:
+    check_key("snapshot: project", project)
+    check_key("snapshot: environment", environment)
+    if revision < 0:
+        raise Invalid("snapshot: revision", f"`{revision}` is negative", "0 or a positive integer")
+
+
+def _check_digest(root: str, given: str | None, computed: str) -> None:
+    if given is not None and given != computed:
+        raise Invalid(f"{root}: digest", f"{shown(given)} does not fit the content", f"`{computed}`, or none")
+
+
+def _by_key(field: str, items: Iterable[Kept]) -> dict[str, Kept]:
+    listed = list(items)
+    kept = {item.key: item for item in listed}
+    if len(kept) != len(listed):
+        keys = [item.key for item in listed]
+        twice = next(key for key in kept if keys.count(key) > 1)
+        raise Invalid(f"snapshot: {field}", f"`{twice}` is listed twice", "each key once")
+    return {key: kept[key] for key in sorted(kept)}
