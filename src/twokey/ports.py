@@ -28,7 +28,19 @@ from twokey.domain.proposal import Proposal
 from twokey.domain.signal import Signal
 from twokey.domain.telemetry import Telemetry
 
-__all__ = ["Clock", "Ids", "FlagVersion", "Flags", "Jobs", "AuditLog", "Records", "Secrets", "Store", "Telemetry", "UnitOfWork"]
+__all__ = [
+    "AuditLog",
+    "Clock",
+    "FlagVersion",
+    "Flags",
+    "Ids",
+    "Jobs",
+    "Records",
+    "Secrets",
+    "Store",
+    "Telemetry",
+    "UnitOfWork",
+]
 
 R = TypeVar("R")
 Clock = Callable[[], datetime]
@@ -52,8 +64,8 @@ class Secrets(Protocol):
         """The Argon2id hash of a password, in its encoded form."""
         ...
 
-    def verify_password(self, encoded: str, password: str) -> bool:
-        """Whether a password fits; takes its time for a wrong one as for a right one."""
+    def password_fits(self, encoded: str | None, password: str) -> bool:
+        """Whether a password fits. `encoded` is None where nobody has that name: it takes as long all the same."""
         ...
 
 

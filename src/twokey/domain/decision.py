@@ -72,4 +72,6 @@ def _check_choice(case: Case, choice: Choice) -> None:
             remedy="close it as `no_action` or `resolved_by_itself`, with the reason",
         )
     if acted and choice in WITHOUT_ACTION:
-        raise Conflict(f"a change of this case is live, so it cannot close as `{choice}`", remedy="say what was decided")
+        raise Conflict(
+            f"a change of this case is live, so it cannot close as `{choice}`", remedy="say what was decided"
+        )

@@ -1,7 +1,7 @@
 """Drafting: from operations and a reason to a sealed proposal, all of it computed from the state.
 
 Rules kept here:
-- reverse, rollback, effect, action, base, blast radius, required roles and digest are computed, never taken from a draft;
+- reverse, rollback, effect, action, base, blast radius, required roles and digest are computed, never drafted;
 - both ways back are proven by replay; what cannot be proven is refused;
 - an assistant cannot draft what its row of the decision matrix forbids.
 """

@@ -15,6 +15,7 @@ import msgspec
 
 from twokey.domain.control import Surface
 from twokey.domain.evidence import Evidence, EvidenceGap
+from twokey.domain.operation import Operation
 
 
 class Recommendation(StrEnum):
@@ -63,7 +64,10 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an assistant concluded about a case. `suspects` are ranked, the likeliest first; empty means: abstains."""
+    """What an assistant concluded about a case. `suspects` are ranked, the likeliest first; empty means: abstains.
+
+    `operations` are what it would draft; the control plane computes everything else about the proposal.
+    """
 
     id: str
     case: str
@@ -79,6 +83,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     gaps: tuple[EvidenceGap, ...] = ()
     lower_rungs: tuple[str, ...] = ()
     expected_effect: str = ""
+    title: str = ""
+    operations: tuple[Operation, ...] = ()
 
 
 def ground(finding: Finding, evidence: Mapping[str, Evidence]) -> tuple[Grounded, ...]:

@@ -65,7 +65,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 MATRIX: tuple[Row, ...] = (
-    Row(key="summarise", says="summarise alerts and recent flag changes", ai_alone=True, ai_may_draft=True, approval=False),
+    Row(
+        key="summarise",
+        says="summarise alerts and recent flag changes",
+        ai_alone=True,
+        ai_may_draft=True,
+        approval=False,
+    ),
     Row(key="cohort", says="identify likely affected cohort", ai_alone=True, ai_may_draft=True, approval=False),
     Row(key="pause", says="recommend a rollout pause", ai_alone=False, ai_may_draft=True, approval=True),
     Row(key="reduce", says="reduce a rollout in production", ai_alone=False, ai_may_draft=True, approval=True),
@@ -87,9 +93,27 @@ MATRIX: tuple[Row, ...] = (
         approval=True,
         needs="code_reference_review",
     ),
-    Row(key="expand", says="expand exposure, or what cannot be shown to narrow it", ai_alone=False, ai_may_draft=True, approval=True),
-    Row(key="edit", says="edit a control without changing what anyone gets", ai_alone=False, ai_may_draft=True, approval=True),
-    Row(key="authorization", says="change hard authorization or credentials", ai_alone=False, ai_may_draft=False, approval=False),
+    Row(
+        key="expand",
+        says="expand exposure, or what cannot be shown to narrow it",
+        ai_alone=False,
+        ai_may_draft=True,
+        approval=True,
+    ),
+    Row(
+        key="edit",
+        says="edit a control without changing what anyone gets",
+        ai_alone=False,
+        ai_may_draft=True,
+        approval=True,
+    ),
+    Row(
+        key="authorization",
+        says="change hard authorization or credentials",
+        ai_alone=False,
+        ai_may_draft=False,
+        approval=False,
+    ),
 )
 ROWS = {row.key: row for row in MATRIX}
 POLICY_DIGEST = digest(msgspec.to_builtins(MATRIX))
@@ -165,7 +189,9 @@ def _content(proposal: Proposal) -> Gate:
 def _clock(proposal: Proposal, now: datetime) -> Gate:
     alive = proposal.status in (ProposalStatus.PENDING, ProposalStatus.APPROVED) and now < proposal.expires_at
     until = f"valid until {proposal.expires_at:%Y-%m-%d %H:%M} UTC"
-    return _node(alive, until, f"the proposal is {proposal.status if now < proposal.expires_at else 'expired'}", "expiry")
+    return _node(
+        alive, until, f"the proposal is {proposal.status if now < proposal.expires_at else 'expired'}", "expiry"
+    )
 
 
 def _draftable(proposal: Proposal, row: Row) -> Gate:

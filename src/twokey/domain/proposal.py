@@ -3,8 +3,8 @@
 What the machine promises:
 
 - `draft -> pending -> approved -> applied -> reversed`. A pending proposal may be `rejected` (one rejection is a veto),
-  `withdrawn` by its author, `superseded` by an edit, or become `expired` or `stale`; an approved one as well, as long as
-  it is not applied. Everything but `draft`, `pending`, `approved` and `applied` is final.
+  `withdrawn` by its author, `superseded` by an edit, or become `expired` or `stale`; an approved one as well, as long
+  as it is not applied. Everything but `draft`, `pending`, `approved` and `applied` is final.
 - The digest covers all that an approver reads as the reason and all that will be done. An edit is a new proposal with a
   new digest and no approvals.
 """
@@ -125,11 +125,36 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return frozenset(named | ({self.author.on_behalf_of} if self.author.on_behalf_of else set()))
 
 
-SIGNED = (
-    "case project environment title author editors operations reverse rollback effect action reason expected_effect "
-    "lower_rungs justification code_reference_review base_revision base evidence gaps blast_radius required_roles "
-    "policy_row policy_digest apply apply_at expires_at supersedes"
-).split()
+SIGNED = [
+    "case",
+    "project",
+    "environment",
+    "title",
+    "author",
+    "editors",
+    "operations",
+    "reverse",
+    "rollback",
+    "effect",
+    "action",
+    "reason",
+    "expected_effect",
+    "lower_rungs",
+    "justification",
+    "code_reference_review",
+    "base_revision",
+    "base",
+    "evidence",
+    "gaps",
+    "blast_radius",
+    "required_roles",
+    "policy_row",
+    "policy_digest",
+    "apply",
+    "apply_at",
+    "expires_at",
+    "supersedes",
+]
 """What the digest covers: everything an approver reads as the reason, and everything that will be done."""
 
 

@@ -67,21 +67,18 @@ def fingerprint(alert: Alert) -> str:
     return digest([alert.source, alert.fingerprint])
 
 
-class _Alert(msgspec.Struct, kw_only=True):
+class _Alert(msgspec.Struct, kw_only=True, rename="camel"):
     status: str
     labels: dict[str, str]
     annotations: dict[str, str] = {}
-    startsAt: datetime
-    endsAt: datetime | None = None
-    generatorURL: str = ""
+    starts_at: datetime
+    ends_at: datetime | None = None
+    url: str = msgspec.field(default="", name="generatorURL")
     fingerprint: str = ""
 
 
 class _Group(msgspec.Struct, kw_only=True):
     version: str
-    groupKey: str = ""
-    status: str = ""
-    receiver: str = ""
     alerts: list[_Alert]
 
 
@@ -92,7 +89,9 @@ def parse_alertmanager(body: bytes, source: str) -> tuple[Alert, ...]:
     """
     group = _decode(body)
     if group.version != "4":
-        raise Invalid("version", f"is `{group.version[:40]}`", "4 (Alertmanager's own payload, not a template of yours)")
+        raise Invalid(
+            "version", f"is `{group.version[:40]}`", "4 (Alertmanager's own payload, not a template of yours)"
+        )
     if not group.alerts:
         raise Invalid("alerts", "is empty", f"1 to {MAX_ALERTS} alerts")
     if len(group.alerts) > MAX_ALERTS:
@@ -125,9 +124,9 @@ def _alert(raw: _Alert, where: str, source: str) -> Alert:
         severity=raw.labels.get("severity", "")[:64],
         labels={key[:256]: value[:MAX_TEXT] for key, value in raw.labels.items()},
         annotations={key[:256]: value[:MAX_TEXT] for key, value in raw.annotations.items()},
-        starts_at=raw.startsAt,
-        ends_at=raw.endsAt if status is SignalStatus.RESOLVED else None,
-        url=raw.generatorURL[:MAX_TEXT],
+        starts_at=raw.starts_at,
+        ends_at=raw.ends_at if status is SignalStatus.RESOLVED else None,
+        url=raw.url[:MAX_TEXT],
     )
 
 
@@ -139,7 +138,7 @@ def _status(text: str, where: str) -> SignalStatus:
 
 
 def _check_times(raw: _Alert, where: str) -> None:
-    if raw.startsAt.tzinfo is None:
+    if raw.starts_at.tzinfo is None:
         raise Invalid(f"{where}.startsAt", "has no time zone", "an RFC 3339 time with its offset")
-    if raw.endsAt is not None and raw.endsAt.tzinfo is None:
+    if raw.ends_at is not None and raw.ends_at.tzinfo is None:
         raise Invalid(f"{where}.endsAt", "has no time zone", "an RFC 3339 time with its offset")

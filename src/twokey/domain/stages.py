@@ -1,7 +1,7 @@
 """Stages: the periods of constant shares of a rule, read off the versions of its flag.
 
-Rule: a stage opens at every change of a rule's shares, salt, unit or order, and when the flag is switched on; edits that
-leave all of these alone do not end it.
+Rule: a stage opens at every change of a rule's shares, salt, unit or order, and when the flag is switched on; edits
+that leave all of these alone do not end it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from twokey.engine.flag import Flag, Serve
 
 Version = tuple[int, Control | None]
 """A flag's revision and what the flag was from then on (nothing where it did not exist)."""
+Split = tuple[tuple[tuple[str, int], ...], str, str | None]
+"""What makes a stage: weights in their order, unit and salt."""
 
 
 def stage_plans(versions: Sequence[Version]) -> tuple[StagePlan, ...]:
@@ -25,8 +27,9 @@ def stage_plans(versions: Sequence[Version]) -> tuple[StagePlan, ...]:
 
 
 def _plans(rule: str | None, versions: Sequence[Version]) -> Iterable[StagePlan]:
-    current: tuple[object, ...] | None = None
-    first, shares, last = 0, {}, 0
+    current: Split | None = None
+    shares: dict[str, float] = {}
+    first = last = 0
     for revision, control in versions:
         split = _split(control, rule)
         if split != current:
@@ -38,11 +41,11 @@ def _plans(rule: str | None, versions: Sequence[Version]) -> Iterable[StagePlan]
         yield StagePlan(rule=rule, first_revision=first, last_revision=None, shares=shares)
 
 
-def _split(control: Control | None, rule: str | None) -> tuple[tuple[tuple[str, int], ...], str, str] | None:
+def _split(control: Control | None, rule: str | None) -> Split | None:
     """What makes a stage: weights in order, unit and salt of a rule's rollout while the flag is on."""
     if control is None or control.archived or not control.flag.enabled:
         return None
-    rollout = next((serve.rollout for id, serve in _serves(control.flag) if id == rule), None)
+    rollout = next((serve.rollout for name, serve in _serves(control.flag) if name == rule), None)
     if rollout is None:
         return None
     flag = control.flag
@@ -58,6 +61,11 @@ def has_both_arms(plan: StagePlan, baseline: str) -> bool:
     return weight(plan.shares, baseline) > 0 and any(
         value > 0 for variation, value in plan.shares.items() if variation != baseline
     )
+
+
+def split_plans(versions: Sequence[Version], baseline: str) -> tuple[StagePlan, ...]:
+    """The stages that had both arms: those whose figures can be compared."""
+    return tuple(plan for plan in stage_plans(versions) if has_both_arms(plan, baseline))
 
 
 def weight(shares: Mapping[str, float], variation: str) -> float:

@@ -13,8 +13,8 @@ from twokey.steps.publish import apply_proposal
 def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
     """A person applies a proposal whose keys are all turned.
 
-    Raises Refused without a person's fresh proof, without a required role or with a gate that is not open, Conflict where
-    the proposal is not approved or its base moved (it is then `stale`).
+    Raises Refused without a person's fresh proof, without a required role or with a gate that is not open, Conflict
+    where the proposal is not approved or its base moved (it is then `stale`).
     """
     if not actor.may_turn_key:
         raise Refused(f"only a person applies a change; this is a token of kind `{actor.kind}`")

@@ -18,10 +18,19 @@ from twokey.domain.change import Change
 from twokey.domain.check import Check, Phase
 from twokey.domain.control import Control
 from twokey.domain.errors import Conflict
-from twokey.domain.guardrail import EvidenceGap, Guardrail, Verdict, judge, judge_before_after, presence_gap, verdict_gap
+from twokey.domain.guardrail import (
+    EvidenceGap,
+    Guardrail,
+    Verdict,
+    alpha_by_guardrail,
+    judge,
+    judge_before_after,
+    presence_gap,
+    verdict_gap,
+)
 from twokey.domain.identity import SYSTEM, Actor
 from twokey.domain.job import JobKind
-from twokey.domain.stages import has_both_arms, stage_plans
+from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
 from twokey.ports import FlagVersion, Store, UnitOfWork
 
@@ -86,10 +95,10 @@ def _flag_of(uow: UnitOfWork, case: Case, change: Change | None) -> str | None:
 
 def _plans(subject: Subject) -> tuple[StagePlan, ...]:
     """The stages with both arms that are to be judged: all of them before a change, those it left after it."""
-    plans = stage_plans([(each.revision, each.control) for each in subject.versions])
-    both = [plan for plan in plans if has_both_arms(plan, subject.control.flag.baseline)]
+    versions = [(each.revision, each.control) for each in subject.versions]
+    both = split_plans(versions, subject.control.flag.baseline)
     if subject.change is None:
-        return tuple(both)
+        return both
     return tuple(plan for plan in both if plan.last_revision is None)
 
 
@@ -100,20 +109,10 @@ def _judge(telemetry: Telemetry, subject: Subject, guardrail: Guardrail) -> Verd
     return _judge_before_after(telemetry, subject, guardrail)
 
 
-def _alpha(subject: Subject, guardrail: Guardrail) -> float:
-    """The share of the false-alarm budget that this guardrail's weight gives it."""
-    total = sum(each.weight for each in subject.control.guardrails)
-    return 0.05 * guardrail.weight / total
-
-
-def _judge_arms(
-    telemetry: Telemetry, subject: Subject, guardrail: Guardrail, plans: tuple[StagePlan, ...]
-) -> Verdict:
+def _judge_arms(telemetry: Telemetry, subject: Subject, guardrail: Guardrail, plans: tuple[StagePlan, ...]) -> Verdict:
     window = Window(since=_since(subject), until=subject.now)
-    arms = telemetry.arms(
-        subject.scope, guardrail, plans, baseline=subject.control.flag.baseline, window=window
-    )
-    return judge(guardrail, arms, alpha=_alpha(subject, guardrail))
+    arms = telemetry.arms(subject.scope, guardrail, plans, baseline=subject.control.flag.baseline, window=window)
+    return judge(guardrail, arms, alpha=alpha_by_guardrail(subject.control.guardrails)[guardrail.key])
 
 
 def _since(subject: Subject) -> datetime:
@@ -129,7 +128,9 @@ def _judge_before_after(telemetry: Telemetry, subject: Subject, guardrail: Guard
         subject.scope, guardrail, window=Window(since=moment - LOOK_BACK, until=moment), assigned=candidates
     )
     after = telemetry.overall(subject.scope, guardrail, window=Window(since=moment, until=subject.now))
-    return judge_before_after(guardrail, before, after, alpha=_alpha(subject, guardrail))
+    return judge_before_after(
+        guardrail, before, after, alpha=alpha_by_guardrail(subject.control.guardrails)[guardrail.key]
+    )
 
 
 def _gaps(telemetry: Telemetry, subject: Subject, verdicts: tuple[Verdict, ...]) -> tuple[EvidenceGap, ...]:
@@ -149,9 +150,7 @@ def _gaps(telemetry: Telemetry, subject: Subject, verdicts: tuple[Verdict, ...])
     return tuple(found.values())
 
 
-def _make(
-    uow: UnitOfWork, subject: Subject, verdicts: tuple[Verdict, ...], gaps: tuple[EvidenceGap, ...]
-) -> Check:
+def _make(uow: UnitOfWork, subject: Subject, verdicts: tuple[Verdict, ...], gaps: tuple[EvidenceGap, ...]) -> Check:
     return Check(
         id=uow.new_id("check"),
         case=subject.case.id,
@@ -189,7 +188,7 @@ def _keep(uow: UnitOfWork, found: Check, actor: Actor) -> None:
             detail={
                 "flag": found.flag,
                 "phase": str(found.phase),
-                "verdicts": {key: status for key, status in statuses},
+                "verdicts": dict(statuses),
                 "sentences": [each.sentence for each in found.verdicts],
                 "gaps": [each.id for each in found.gaps],
             },

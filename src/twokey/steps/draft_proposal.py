@@ -15,7 +15,7 @@ from twokey.domain.audit import Happening
 from twokey.domain.case import CaseStatus
 from twokey.domain.drafting import Basis, Draft, compose
 from twokey.domain.errors import Conflict, Refused
-from twokey.domain.identity import Actor
+from twokey.domain.identity import ANALYST, Actor
 from twokey.domain.job import JobKind
 from twokey.domain.operation import Operation
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
@@ -49,6 +49,30 @@ def draft(store: Store, telemetry: Telemetry, actor: Actor, wanted: Draft) -> Pr
                 continue
             return _commit(uow, actor, wanted, basis)
     raise Conflict("the environment kept changing while this was drafted", remedy="try again")
+
+
+def draft_from_finding(store: Store, telemetry: Telemetry, finding_id: str) -> Proposal | None:
+    """Draft what the analyst's finding asks for, once. Nothing where it abstains, or somebody acted in the meantime."""
+    with store.read() as uow:
+        finding = uow.findings.get(finding_id)
+        case = uow.cases.get(finding.case)
+        drafted = uow.proposals.where(case=case.id, limit=1)
+    if not finding.operations or drafted or case.status is not CaseStatus.TRIAGED:
+        return None
+    wanted = Draft(
+        project=case.project,
+        environment=case.environment,
+        case=case.id,
+        title=finding.title,
+        operations=finding.operations,
+        reason=finding.reason,
+        expected_effect=finding.expected_effect,
+        lower_rungs=finding.lower_rungs,
+        evidence=finding.evidence,
+        gaps=tuple(each.id for each in finding.gaps),
+        finding=finding.id,
+    )
+    return draft(store, telemetry, ANALYST, wanted)
 
 
 def edit(store: Store, telemetry: Telemetry, actor: Actor, id: str, changes: Edit) -> Proposal:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from twokey.domain import identity
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor, ActorKind
 from twokey.domain.telemetry import Accepted, Scope, Telemetry
 from twokey.engine.wire import TelemetryBatch
-from twokey.domain import identity
 
 
 def ingest(telemetry: Telemetry, actor: Actor, batch: TelemetryBatch, now: datetime) -> Accepted:

@@ -20,7 +20,17 @@ from twokey.domain.control import State
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.identity import Actor
 from twokey.domain.job import JobKind
-from twokey.domain.operation import Action, Effect, Operation, action_of, apply_all, base_digests, describe, effect, touched
+from twokey.domain.operation import (
+    Action,
+    Effect,
+    Operation,
+    action_of,
+    apply_all,
+    base_digests,
+    describe,
+    effect,
+    touched,
+)
 from twokey.domain.policy import Gate, GateStatus, evaluate, row_for
 from twokey.domain.proposal import Proposal, ProposalStatus
 from twokey.ports import UnitOfWork
@@ -202,7 +212,9 @@ def make_stale(uow: UnitOfWork, proposal: Proposal, actor: Actor, problem: str) 
 
 def expire(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal:
     """Set a proposal aside because its time ran out."""
-    return set_aside(uow, proposal, ProposalStatus.EXPIRED, actor, f"expired at {proposal.expires_at:%Y-%m-%d %H:%M} UTC")
+    return set_aside(
+        uow, proposal, ProposalStatus.EXPIRED, actor, f"expired at {proposal.expires_at:%Y-%m-%d %H:%M} UTC"
+    )
 
 
 def set_aside(uow: UnitOfWork, proposal: Proposal, status: ProposalStatus, actor: Actor, problem: str) -> Proposal:

@@ -128,7 +128,12 @@ class _Intake:
 
     def _record(self, action: str, signal: Signal) -> None:
         alert = signal.alert
-        detail = {"name": alert.name, "source": alert.source, "fingerprint": alert.fingerprint, "labels": alert.labels}
+        detail: dict[str, object] = {
+            "name": alert.name,
+            "source": alert.source,
+            "fingerprint": alert.fingerprint,
+            "labels": alert.labels,
+        }
         self.uow.audit.append(self._happening(action, signal.id, signal.case, detail))
 
     def _happening(self, action: str, subject: str, case: str, detail: dict[str, object]) -> Happening:

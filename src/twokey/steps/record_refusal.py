@@ -1,4 +1,4 @@
-"""Record that something was refused: who tried what, and why not. Its own transaction, since the other one is undone."""
+"""Record that something was refused: who tried what, and why not. In a transaction of its own: the other is undone."""
 
 from __future__ import annotations
 

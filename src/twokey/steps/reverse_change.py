@@ -42,9 +42,7 @@ class Undoing(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
-def reverse(
-    store: Store, actor: Actor, change_id: str, way: WayBack, proof: Proof | None, note: str = ""
-) -> Undoing:
+def reverse(store: Store, actor: Actor, change_id: str, way: WayBack, proof: Proof | None, note: str = "") -> Undoing:
     """Undo a change. Raises Refused without a person's fresh proof and role, Conflict where it was undone already.
 
     Where the result carries a `draft`, the caller drafts it as a proposal: nothing has changed.
@@ -75,7 +73,7 @@ def _proposal(uow: UnitOfWork, change: Change, actor: Actor) -> Proposal:
 
 
 def _not_at_once(uow: UnitOfWork, before: State, proposal: Proposal, way: WayBack, back: Way) -> str:
-    """Why this way back needs a proposal of its own; nothing where it was approved with the change and still narrows."""
+    """Why this way back needs a proposal of its own; nothing where it was approved with the change and narrows."""
     try:
         now = effect(before, apply_all(before, back.operations)).effect
     except Invalid as error:

@@ -67,7 +67,8 @@ def _open_for(uow: UnitOfWork, id: str, digest: str, actor: Actor) -> tuple[Prop
         raise Conflict(f"the proposal is `{proposal.status}`, not waiting for approvals", remedy=_remedy(uow, proposal))
     if digest != proposal.digest:
         raise Conflict(
-            f"`{digest[:24]}` is not this proposal's digest", remedy="read the proposal again, and approve what you read"
+            f"`{digest[:24]}` is not this proposal's digest",
+            remedy="read the proposal again, and approve what you read",
         )
     return proposal, ""
 
@@ -91,9 +92,7 @@ def _check_role(proposal: Proposal, actor: Actor) -> None:
         raise Refused(f"you hold none of the roles that must approve: {', '.join(proposal.required_roles)}")
 
 
-def _record(
-    uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, proof: Proof | None, note: str
-) -> None:
+def _record(uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, proof: Proof | None, note: str) -> None:
     if uow.approvals.where(proposal=proposal.id, person=actor.id, limit=1):
         raise Conflict("you have answered this digest already")
     hours = uow.flags.environment(proposal.project, proposal.environment).approval_hours
@@ -112,7 +111,12 @@ def _record(
         )
     )
     verb = "approve" if answer is Answer.YES else "reject"
-    detail: dict[str, object] = {"digest": proposal.digest, "roles": sorted(actor.roles), "proof": "password", "note": note}
+    detail: dict[str, object] = {
+        "digest": proposal.digest,
+        "roles": sorted(actor.roles),
+        "proof": "password",
+        "note": note,
+    }
     uow.audit.append(_happening(f"proposal.{verb}", proposal, actor, detail))
 
 

@@ -144,7 +144,8 @@ class _Doors:
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
     """The whole body, or nothing where it is larger than the limit."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":

@@ -53,7 +53,9 @@ class Hub:
     def refresh(self) -> None:
         """Look for newer revisions of the environments in memory, and wake who waits if anything was committed."""
         with self._store.read() as uow:
-            stale = [place for place, held in list(self._snapshots.items()) if uow.flags.revision(*place) > held.revision]
+            stale = [
+                place for place, held in list(self._snapshots.items()) if uow.flags.revision(*place) > held.revision
+            ]
             newest = uow.audit.entries(limit=1, newest_first=True)
         for place in stale:
             self._load(place)
@@ -87,14 +89,14 @@ class Hub:
             except Exception:  # the database may be away: go on with what is known
                 log.warning("the store cannot be read; serving the last known snapshots", exc_info=True)
 
-    async def moved(self, timeout: float) -> bool:
-        """Wait until something was committed, at most `timeout` seconds; whether it was."""
+    async def moved(self, patience: float) -> bool:
+        """Wait until something was committed, at most `patience` seconds; whether it was."""
         event = self._moved
         if event is None:
-            await asyncio.sleep(timeout)
+            await asyncio.sleep(patience)
             return False
         try:
-            await asyncio.wait_for(event.wait(), timeout)
+            await asyncio.wait_for(event.wait(), patience)
         except TimeoutError:
             return False
         return True

@@ -93,7 +93,8 @@ def _key_of(path: str) -> str | None:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         part = message.get("body", b"")

@@ -1,4 +1,4 @@
-"""Foreign alerts come in here. The bearer token names the source and its environment; the answer comes in milliseconds."""
+"""Foreign alerts come in here. The bearer token names the source and its environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twokey.domain.errors import Refused
 from twokey.domain.identity import ActorKind, Scope
 from twokey.domain.signal import parse_alertmanager
 from twokey.steps.receive_signal import receive
-from twokey.surfaces.http_api.dependencies import Acts, Serves
+from twokey.surfaces.http_api.dependencies import JSON_BODY, Acts, Serves
 from twokey.surfaces.http_api.models import Received, ReceivedAlert
 
 router = APIRouter(prefix="/signals/v1", tags=["signals"])
@@ -27,16 +27,14 @@ def _source(actor: Acts) -> tuple[str, str]:
 Source = Annotated[tuple[str, str], Depends(_source)]
 
 
-@router.post("/alertmanager", openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}})
+@router.post("/alertmanager", openapi_extra=JSON_BODY)
 async def alertmanager(request: Request, source: Source, actor: Acts, services: Serves) -> Received:
     """An Alertmanager webhook of version 4. Repeats are counted once; each alert has its own status."""
     alerts = parse_alertmanager(await request.body(), actor.id)
     receipts = await run_in_threadpool(receive, services.store, actor, *source, alerts)
     return Received(
         results=[
-            ReceivedAlert(
-                fingerprint=each.fingerprint, outcome=each.outcome.value, case=each.case, signal=each.signal
-            )
+            ReceivedAlert(fingerprint=each.fingerprint, outcome=each.outcome.value, case=each.case, signal=each.signal)
             for each in receipts
         ]
     )

@@ -11,7 +11,7 @@ import msgspec
 from twokey.domain.errors import NotFound, Refused
 from twokey.domain.identity import Scope, Token
 from twokey.engine import Snapshot
-from twokey.engine.snapshot import diff
+from twokey.engine.patch import diff
 from twokey.engine.wire import PatchMessage, SnapshotMessage, StreamMessage
 from twokey.surfaces.auth import Authenticator, Unauthenticated, bearer_of, need_scope
 from twokey.surfaces.http_errors import MEDIA_TYPE, headers_of, problem_of
@@ -65,9 +65,7 @@ class Stream:
 
 
 def _whole(snapshot: Snapshot) -> SnapshotMessage:
-    return SnapshotMessage(
-        revision=snapshot.revision, digest=snapshot.digest, snapshot=msgspec.Raw(snapshot.to_json())
-    )
+    return SnapshotMessage(revision=snapshot.revision, digest=snapshot.digest, snapshot=msgspec.Raw(snapshot.to_json()))
 
 
 def _patch(old: Snapshot, new: Snapshot) -> PatchMessage:

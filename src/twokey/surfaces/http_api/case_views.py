@@ -212,7 +212,7 @@ def _finding(uow: UnitOfWork, finding: Finding | None) -> FindingView | None:
     if finding is None:
         return None
     cited = {each.evidence for each in finding.citations}
-    evidence = {id: found for id in cited if (found := uow.evidence.find(id)) is not None}
+    evidence = {each: found for each in cited if (found := uow.evidence.find(each)) is not None}
     return FindingView(
         id=finding.id,
         author=finding.author,
@@ -388,7 +388,9 @@ def _item(entry: Entry) -> TimelineItem:
 
 def _text(entry: Entry) -> str:
     detail = entry.happening.detail
-    told = next((detail[key] for key in ("problem", "summary", "title", "text", "name", "choice", "note") if detail.get(key)), "")
+    told = next(
+        (detail[key] for key in ("problem", "summary", "title", "text", "name", "choice", "note") if detail.get(key)),
+        "",
+    )
     verb = entry.happening.action.replace(".", " ").replace("_", " ")
     return f"{verb}: {told}" if told else verb
-

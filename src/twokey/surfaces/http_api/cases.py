@@ -127,7 +127,7 @@ def close(id: str, body: CloseCase, actor: Acts, services: Serves) -> DecisionVi
 
 @router.get("/{id}/record", response_class=Response)
 def record(id: str, actor: Reads, services: Serves, format: Literal["json", "markdown"] = "json") -> Response:
-    """The decision record: signal, flag and rule, who approved, who was met, what the telemetry showed, what remains."""
+    """The decision record: signal, flag, who approved, who was met, what telemetry showed, what remains."""
     case = _find(services, id, actor)
     content = record_of(services, case, actor)
     if format == "markdown":

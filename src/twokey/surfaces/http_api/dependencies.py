@@ -33,6 +33,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     )
 }
 
+JSON_BODY: dict[str, Any] = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
+"""For routes that parse their body themselves."""
+
 
 def _services(request: Request) -> Services:
     services: Services = request.app.state.services

@@ -43,7 +43,11 @@ def list_environments(actor: Annotated[Actor, reads(Scope.FLAGS_READ)], services
     """The environments the caller can see."""
     with services.store.read() as uow:
         found = uow.flags.environments()
-        seen = [each for each in found if actor.may_turn_key or (each.project, each.key) == (actor.project, actor.environment)]
+        seen = [
+            each
+            for each in found
+            if actor.may_turn_key or (each.project, each.key) == (actor.project, actor.environment)
+        ]
         return [
             EnvironmentView(
                 project=each.project,

@@ -455,7 +455,7 @@ class VerdictView(Model):
     reason: str
     observational: bool
     e_value: float | None
-    interval: list[float] | None
+    interval: list[float | None] | None
     alpha: float
     margin: float
     candidate_value: float | None

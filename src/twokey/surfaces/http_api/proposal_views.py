@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -36,7 +36,7 @@ def proposal_row(uow: UnitOfWork, proposal: Proposal) -> ProposalRow:
     return ProposalRow(**_row(proposal, _counted(uow, proposal)))
 
 
-def _row(proposal: Proposal, counted: list[Approval]) -> dict[str, object]:
+def _row(proposal: Proposal, counted: list[Approval]) -> dict[str, Any]:
     return {
         "id": proposal.id,
         "case": proposal.case,
@@ -130,9 +130,7 @@ def _way(way: Way, before: State, proposal: Proposal) -> WayView:
         sentences = _sentences(way.operations, apply_all(before, proposal.operations))
     except Invalid:
         sentences = [str(msgspec.to_builtins(each)["op"]) for each in way.operations]
-    return WayView(
-        sentences=sentences, effect=str(way.effect), approved_with_it=way.effect is not Effect.WIDENS
-    )
+    return WayView(sentences=sentences, effect=str(way.effect), approved_with_it=way.effect is not Effect.WIDENS)
 
 
 def gate_view(gate: Gate) -> GateView:
@@ -174,12 +172,12 @@ def _gaps(uow: UnitOfWork, proposal: Proposal) -> list[GapView]:
     known = {each.id: each for each in finding.gaps} if finding else {}
     return [
         GapView(
-            id=id,
-            kind=str(known[id].kind) if id in known else "",
-            sentence=known[id].sentence if id in known else id,
-            what_to_do=known[id].what_to_do if id in known else "",
+            id=gap,
+            kind=str(known[gap].kind) if gap in known else "",
+            sentence=known[gap].sentence if gap in known else gap,
+            what_to_do=known[gap].what_to_do if gap in known else "",
         )
-        for id in proposal.gaps
+        for gap in proposal.gaps
     ]
 
 
@@ -209,8 +207,8 @@ def blast_radius_view(radius: BlastRadius | None) -> BlastRadiusView | None:
         since=radius.since,
         until=radius.until,
         changed_units=radius.changed_units,
-        share_before=max(radius.share_before.values(), default=0.0),
-        share_after=max(radius.share_after.values(), default=0.0),
+        share_before=radius.share_before,
+        share_after=radius.share_after,
         transitions=[
             TransitionView(
                 flag=each.flag, before=str(each.before), after=str(each.after), units=each.units, share=each.share

@@ -17,9 +17,9 @@ from twokey.surfaces.http_api.models import (
     Approve,
     EditProposal,
     NewProposal,
-    Prove,
     ProposalRow,
     ProposalView,
+    Prove,
     Reject,
 )
 from twokey.surfaces.http_api.proposal_views import proposal_row, proposal_view
@@ -138,5 +138,3 @@ def _find(services: Services, id: str, actor: Actor) -> Proposal:
 def _view(services: Services, proposal: Proposal, actor: Actor) -> ProposalView:
     with services.store.read() as uow:
         return proposal_view(uow, proposal, actor)
-
-

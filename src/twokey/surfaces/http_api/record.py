@@ -43,7 +43,9 @@ def record_of(services: Services, case: Case, actor: Actor) -> dict[str, Any]:
                 flag_view(uow, services.telemetry, state, state.controls[key]).model_dump(mode="json")
                 for key in sorted(keys)
             ],
-            entries=[entry_view(each).model_dump(mode="json") for each in uow.audit.entries(case=case.id, limit=ENTRIES)],
+            entries=[
+                entry_view(each).model_dump(mode="json") for each in uow.audit.entries(case=case.id, limit=ENTRIES)
+            ],
         )
 
 

@@ -27,7 +27,9 @@ class Span:
         return Window(since=self.since, until=self.until)
 
 
-def series(telemetry: Telemetry, scope: Scope, guardrail: Guardrail, span: Span, markers: Sequence[Marker]) -> SeriesView:
+def series(
+    telemetry: Telemetry, scope: Scope, guardrail: Guardrail, span: Span, markers: Sequence[Marker]
+) -> SeriesView:
     """One guardrail's chart."""
     points = telemetry.series(scope, guardrail, window=span.window, buckets=BUCKETS)
     return SeriesView(

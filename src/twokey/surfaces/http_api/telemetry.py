@@ -9,13 +9,13 @@ from starlette.concurrency import run_in_threadpool
 from twokey.engine.errors import Invalid
 from twokey.engine.wire import TelemetryBatch
 from twokey.steps.ingest_telemetry import ingest
-from twokey.surfaces.http_api.dependencies import Acts, Serves
+from twokey.surfaces.http_api.dependencies import JSON_BODY, Acts, Serves
 from twokey.surfaces.http_api.models import AcceptedView, RefusedRecord
 
 router = APIRouter(tags=["telemetry"])
 
 
-@router.post("/telemetry", openapi_extra={"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}})
+@router.post("/telemetry", openapi_extra=JSON_BODY)
 async def take_batch(request: Request, actor: Acts, services: Serves) -> AcceptedView:
     """Take in a batch. A batch id that was seen before counts once; bad records are refused one by one."""
     batch = decode_batch(await request.body())

@@ -1,0 +1,142 @@
+"""Triage a case: collect what is known about every control, let the analyst conclude, keep its finding and evidence.
+
+Rules kept here:
+- reading the telemetry takes time, so it happens outside the transaction; the finding is kept once, with its evidence;
+- every figure is read again before the finding is kept, and what is not supported is on record as such;
+- a case that somebody moved on in the meantime is left alone.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from twokey.domain.audit import Happening
+from twokey.domain.case import CaseStatus
+from twokey.domain.control import Control
+from twokey.domain.finding import Finding, ground
+from twokey.domain.guardrail import Guardrail, VerdictStatus, alpha_by_guardrail, judge
+from twokey.domain.identity import ANALYST
+from twokey.domain.job import JobKind
+from twokey.domain.stages import split_plans
+from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
+from twokey.domain.triage import Analysis, Collected, Measurement, Observed, analyse
+from twokey.ports import FlagVersion, Store, UnitOfWork
+
+LOOK_BACK = timedelta(hours=24)
+CONTEXTS = 500
+"""So many recent contexts tell which attributes cohorts could be cut by."""
+ATTRIBUTES = 12
+
+
+def triage(store: Store, telemetry: Telemetry, case_id: str) -> Finding | None:
+    """The analyst's finding of a case; nothing where the case is not open any more. Raises NotFound."""
+    with store.read() as uow:
+        case = uow.cases.get(case_id)
+        if case.status is not CaseStatus.OPEN:
+            return None
+        now = uow.now
+        collected = _Collector(uow, telemetry, now).collect(case_id)
+    with store.begin() as uow:
+        if uow.cases.get(case_id).status is not CaseStatus.OPEN:
+            return None
+        return _keep(uow, analyse(collected, now, uow.new_id))
+
+
+class _Collector:
+    def __init__(self, uow: UnitOfWork, telemetry: Telemetry, now: datetime) -> None:
+        self.uow, self.telemetry, self.now = uow, telemetry, now
+        self.window = Window(since=now - LOOK_BACK, until=now)
+
+    def collect(self, case_id: str) -> Collected:
+        case = self.uow.cases.get(case_id)
+        self.project, self.environment = case.project, case.environment
+        state = self.uow.flags.state(case.project, case.environment)
+        live = [each for each in state.controls.values() if not each.archived]
+        return Collected(
+            case=case_id,
+            signals=self.uow.signals.where(case=case_id),
+            state=state,
+            controls=tuple(self._observe(each) for each in live),
+            changes=self.telemetry.change_events(self._scope(None), window=self.window),
+            internal_segment=self.uow.flags.environment(case.project, case.environment).internal_segment,
+        )
+
+    def _scope(self, flag: str | None) -> Scope:
+        return Scope(project=self.project, environment=self.environment, flag=flag)
+
+    def _observe(self, control: Control) -> Observed:
+        versions = self.uow.flags.versions(self.project, self.environment, control.key)
+        plans = split_plans([(each.revision, each.control) for each in versions], control.flag.baseline)
+        return Observed(
+            flag=control.key,
+            versions=versions,
+            measurements=self._measurements(control, plans, versions),
+            exposures=self.telemetry.exposure_counts(self._scope(control.key), window=self.window),
+        )
+
+    def _measurements(
+        self, control: Control, plans: tuple[StagePlan, ...], versions: tuple[FlagVersion, ...]
+    ) -> tuple[Measurement, ...]:
+        if not versions or not control.guardrails:
+            return ()
+        attributes = self._attributes(control) if plans else ()
+        return tuple(self._measure(control, each, plans, attributes) for each in control.guardrails)
+
+    def _measure(
+        self, control: Control, guardrail: Guardrail, plans: tuple[StagePlan, ...], attributes: tuple[str, ...]
+    ) -> Measurement:
+        scope, baseline = self._scope(control.key), control.flag.baseline
+        arms = self.telemetry.arms(scope, guardrail, plans, baseline=baseline, window=self.window)
+        verdict = judge(guardrail, arms, alpha=alpha_by_guardrail(control.guardrails)[guardrail.key])
+        harmed = verdict.status is VerdictStatus.BREACHED
+        cohorts = (
+            self.telemetry.cohort_contrasts(scope, guardrail, plans, attributes, baseline=baseline, window=self.window)
+            if harmed and attributes
+            else ()
+        )
+        return Measurement(
+            guardrail=guardrail,
+            verdict=verdict,
+            presence=self.telemetry.metric_presence(scope, guardrail.metric, window=self.window),
+            cohorts=cohorts,
+        )
+
+    def _attributes(self, control: Control) -> tuple[str, ...]:
+        """Context attributes that cohorts could be cut by: all but the ids that units are assigned by."""
+        recorded = self.telemetry.contexts(self._scope(control.key), window=self.window, limit=CONTEXTS)
+        units = {"targetingKey", control.flag.unit}
+        names = sorted({name for each in recorded for name in each.context if name not in units})
+        return tuple(names[:ATTRIBUTES])
+
+
+def _keep(uow: UnitOfWork, analysis: Analysis) -> Finding:
+    for each in analysis.evidence:
+        uow.evidence.add(each)
+    finding = msgspec.structs.replace(analysis.finding, operations=analysis.operations, title=analysis.title)
+    uow.findings.add(finding)
+    case = uow.cases.get(finding.case)
+    uow.cases.replace(case.to(CaseStatus.TRIAGED, uow.now))
+    grounded = ground(finding, {each.id: each for each in analysis.evidence})
+    uow.audit.append(
+        Happening(
+            action="case.triage",
+            subject=finding.id,
+            actor=ANALYST.reference(),
+            project=case.project,
+            environment=case.environment,
+            case=case.id,
+            detail={
+                "summary": finding.summary,
+                "recommendation": str(finding.recommendation),
+                "confidence": finding.confidence,
+                "evidence": {each.id: each.sha256 for each in analysis.evidence},
+                "unsupported": [each.citation.says for each in grounded if not each.supported],
+                "gaps": [each.id for each in finding.gaps],
+            },
+        )
+    )
+    if finding.operations:
+        uow.jobs.enqueue(JobKind.DRAFT_PROPOSAL, finding.id, uow.now)
+    return finding

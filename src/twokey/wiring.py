@@ -1,0 +1,137 @@
+"""The composition root: the one place that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+import os
+import secrets as random
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from twokey.adapters import system
+from twokey.adapters.sql import SqlStore
+from twokey.adapters.telemetry import DuckTelemetry
+from twokey.domain.control import State
+from twokey.domain.identity import SYSTEM, Role, User
+from twokey.domain.job import JobKind
+from twokey.domain.policy import Environment
+from twokey.engine.errors import Invalid
+from twokey.settings import Settings
+from twokey.steps import apply_change, check_evidence, draft_proposal, run_schedule, triage_case
+from twokey.steps.manage_access import create_environment, create_user
+from twokey.surfaces.app import create_app
+from twokey.surfaces.hub import Hub
+from twokey.surfaces.services import Services
+from twokey.worker import Work, Worker
+
+App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
+
+
+def open_store(settings: Settings, *, migrate: bool = True) -> SqlStore:
+    """The control store, brought to the present schema."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    store = SqlStore(settings.database_url, system.utc_now, system.new_id)
+    if migrate:
+        store.migrate()
+    return store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A server that is put together: its application, its stores and its workers."""
+
+    app: App
+    services: Services
+    store: SqlStore
+    telemetry: DuckTelemetry
+    workers: tuple[Worker, ...]
+
+    def start(self) -> None:
+        """Let the workers begin."""
+        for each in self.workers:
+            each.start()
+
+    def stop(self) -> None:
+        """Let the workers finish the job at hand, and close the stores."""
+        for each in self.workers:
+            each.stop()
+        self.telemetry.close()
+        self.store.close()
+
+
+def build(settings: Settings) -> Server:
+    """Put a server together. It listens nowhere yet."""
+    store = open_store(settings)
+    telemetry = DuckTelemetry(settings.telemetry_path)
+    services = Services(
+        store=store,
+        telemetry=telemetry,
+        secrets=system,
+        clock=system.utc_now,
+        hub=Hub(store),
+        secure_cookies=settings.secure_cookies,
+    )
+    work = jobs(services)
+    owner = f"{os.getpid()}-{random.token_hex(4)}"
+    workers = tuple(Worker(store, system.utc_now, work, f"{owner}-{index}") for index in range(settings.workers))
+    return Server(app=create_app(services), services=services, store=store, telemetry=telemetry, workers=workers)
+
+
+def jobs(services: Services) -> dict[JobKind, Work]:
+    """What each kind of job does."""
+    store, telemetry = services.store, services.telemetry
+    return {
+        JobKind.TRIAGE_CASE: lambda case: triage_case.triage(store, telemetry, case),
+        JobKind.DRAFT_PROPOSAL: lambda finding: draft_proposal.draft_from_finding(store, telemetry, finding),
+        JobKind.CHECK_EVIDENCE: lambda case: check_evidence.check(store, telemetry, case),
+        JobKind.EXPIRE_PROPOSAL: lambda proposal: run_schedule.expire_proposal(store, proposal),
+        JobKind.APPLY_SCHEDULED: lambda proposal: apply_change.apply_scheduled(store, proposal),
+    }
+
+
+def serve(settings: Settings) -> None:
+    """Serve until interrupted."""
+    server = build(settings)
+    server.start()
+    try:
+        uvicorn.run(
+            server.app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3
+        )
+    finally:
+        server.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Administrator:
+    """The first person: who may add others, tokens and environments. Approving is for roles that the team gives."""
+
+    username: str
+    name: str
+    password: str
+
+
+def initialise(
+    settings: Settings, environment: Environment, administrator: Administrator, initial: State | None
+) -> None:
+    """Create the first environment and the first administrator. Raises Conflict where they exist, Invalid."""
+    if len(administrator.password) < 12:
+        raise Invalid("password", "is shorter than 12 characters", "at least 12 characters")
+    store = open_store(settings)
+    try:
+        user = User(
+            id=administrator.username,
+            username=administrator.username,
+            name=administrator.name,
+            password_hash=system.hash_password(administrator.password),
+            roles=frozenset({Role.ADMINISTRATOR}),
+            created_at=system.utc_now(),
+        )
+        create_user(store, SYSTEM, user)
+        create_environment(store, SYSTEM, environment, initial)
+    finally:
+        store.close()
+
+
+__all__ = ["Administrator", "Server", "build", "initialise", "open_store", "serve"]
