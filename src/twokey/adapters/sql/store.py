@@ -1,0 +1,79 @@
+"""The control store on SQLite or PostgreSQL.
+
+Rules kept here:
+- what a writing transaction did stands together or not at all, also when the process is killed within it;
+- writers take turns; a transaction inside another of the same thread would wait for itself and is refused at once;
+- listeners are told after a commit that wrote something, and none of them can undo or fail it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from twokey.adapters.sql.connect import open_database, reading, writing
+from twokey.adapters.sql.migrate import upgrade
+from twokey.adapters.sql.transaction import Transaction
+from twokey.adapters.sql.unit_of_work import SqlUnitOfWork
+from twokey.ports import Clock, Ids
+
+_logger = logging.getLogger(__name__)
+
+
+class SqlStore:
+    """A control store at `url`. Nothing is reached before it is first used; `migrate` makes or updates its tables."""
+
+    def __init__(self, url: str, clock: Clock, ids: Ids) -> None:
+        self.engine = open_database(url)
+        self._clock, self._ids = clock, ids
+        self._listeners: list[Callable[[], None]] = []
+        self._inside = threading.local()
+
+    def migrate(self) -> None:
+        """Bring the tables to what this version needs; raises Conflict for a store of a newer version."""
+        upgrade(self.engine)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+    def on_commit(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every committed transaction of this process that wrote something."""
+        self._listeners.append(listener)
+
+    @contextmanager
+    def begin(self) -> Iterator[SqlUnitOfWork]:
+        """A writing transaction: commits when the block ends, rolls back when it raises. Writers take turns."""
+        with self._alone(), writing(self.engine) as connection:
+            # The clock is read when the turn has come, so that times rise in the order of commits.
+            transaction = Transaction(connection, self._clock(), writing=True)
+            yield SqlUnitOfWork(transaction, self._ids)
+        if transaction.wrote:
+            self._tell()
+
+    @contextmanager
+    def read(self) -> Iterator[SqlUnitOfWork]:
+        """A reading transaction over one consistent state."""
+        with reading(self.engine) as connection:
+            yield SqlUnitOfWork(Transaction(connection, self._clock(), writing=False), self._ids)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if getattr(self._inside, "yes", False):
+            raise RuntimeError(
+                "a writing transaction of this thread is open already; this one would wait for it for ever"
+            )
+        self._inside.yes = True
+        try:
+            yield
+        finally:
+            self._inside.yes = False
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            try:
+                listener()
+            except Exception:  # what was committed stands, whatever a listener makes of it
+                _logger.exception("a listener failed after a commit")

@@ -1,0 +1,48 @@
+"""Everything that one transaction reaches."""
+
+from __future__ import annotations
+
+from twokey.adapters.sql import kinds
+from twokey.adapters.sql.audit_log import SqlAuditLog
+from twokey.adapters.sql.flags import SqlFlags
+from twokey.adapters.sql.jobs import SqlJobs
+from twokey.adapters.sql.records import SqlRecords
+from twokey.adapters.sql.transaction import Transaction
+from twokey.domain.approval import Approval
+from twokey.domain.case import Case
+from twokey.domain.change import Change
+from twokey.domain.check import Check
+from twokey.domain.decision import Decision
+from twokey.domain.evidence import Evidence
+from twokey.domain.finding import Finding
+from twokey.domain.identity import Session, Token, User
+from twokey.domain.proposal import Proposal
+from twokey.domain.signal import Signal
+from twokey.ports import AuditLog, Flags, Ids, Jobs, Records
+
+
+class SqlUnitOfWork:
+    """One transaction over everything that is control state. `now` is when it began."""
+
+    def __init__(self, transaction: Transaction, ids: Ids) -> None:
+        self.now = transaction.now
+        self.cases: Records[Case] = SqlRecords(transaction, kinds.CASES)
+        self.signals: Records[Signal] = SqlRecords(transaction, kinds.SIGNALS)
+        self.findings: Records[Finding] = SqlRecords(transaction, kinds.FINDINGS)
+        self.evidence: Records[Evidence] = SqlRecords(transaction, kinds.EVIDENCE)
+        self.proposals: Records[Proposal] = SqlRecords(transaction, kinds.PROPOSALS)
+        self.approvals: Records[Approval] = SqlRecords(transaction, kinds.APPROVALS)
+        self.changes: Records[Change] = SqlRecords(transaction, kinds.CHANGES)
+        self.checks: Records[Check] = SqlRecords(transaction, kinds.CHECKS)
+        self.decisions: Records[Decision] = SqlRecords(transaction, kinds.DECISIONS)
+        self.users: Records[User] = SqlRecords(transaction, kinds.USERS)
+        self.sessions: Records[Session] = SqlRecords(transaction, kinds.SESSIONS)
+        self.tokens: Records[Token] = SqlRecords(transaction, kinds.TOKENS)
+        self.flags: Flags = SqlFlags(transaction)
+        self.jobs: Jobs = SqlJobs(transaction, ids)
+        self.audit: AuditLog = SqlAuditLog(transaction)
+        self._ids = ids
+
+    def new_id(self, prefix: str) -> str:
+        """A new id."""
+        return self._ids(prefix)
