@@ -1,0 +1,107 @@
+"""`twokey serve`, `init`, `demo`: the commands that run on the server's own machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from twokey.cli import options
+from twokey.cli.failures import usage
+from twokey.cli.output import answer, facts, heading, say, tell
+from twokey.cli.runtime import Runtime, runtime
+
+Data = Annotated[Path, typer.Option(envvar="TWOKEY_DATA", help="The folder where everything is kept.")]
+Database = Annotated[
+    str, typer.Option(envvar="TWOKEY_DATABASE", help="The control store, where it is not in --data: postgresql://...")
+]
+
+
+def serve(
+    data: Data = Path("twokey-data"),
+    database: Database = "",
+    host: Annotated[str, typer.Option(envvar="TWOKEY_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="TWOKEY_PORT", min=0, max=65535, help="Port to listen on.")] = 8080,
+    workers: Annotated[int, typer.Option(envvar="TWOKEY_WORKERS", min=0, help="Threads that do the jobs.")] = 1,
+    secure_cookies: Annotated[
+        bool, typer.Option("--secure-cookies", envvar="TWOKEY_SECURE_COOKIES", help="Behind TLS: cookies by TLS only.")
+    ] = False,
+) -> None:
+    """Run the server: control room, API, signals, evaluation, jobs."""
+    from twokey.cli.local import Listening, Where
+    from twokey.cli.local import serve as run
+
+    run(Where(data, database), Listening(host, port, workers, secure_cookies))
+
+
+def init(
+    project: Annotated[str, typer.Option(help="The first project.")],
+    environment: Annotated[str, typer.Option(help="Its first environment.")],
+    approver: Annotated[
+        list[str] | None, typer.Option(help="A role that must agree to changes, repeatable. [default: release_manager]")
+    ] = None,
+    from_: Annotated[str, typer.Option("--from", help="A file with its first flags: a snapshot or a state.")] = "",
+    username: Annotated[str, typer.Option(help="The first administrator. [default: you are asked]")] = "",
+    name: Annotated[str, typer.Option(help="What people call them. [default: the username]")] = "",
+    generate: Annotated[bool, typer.Option("--generate", help="Make their password and print it once.")] = False,
+    password_stdin: options.PasswordStdin = False,
+    data: Data = Path("twokey-data"),
+    database: Database = "",
+    json: options.Json = False,
+) -> None:
+    """Create the data folder, the first environment and the first administrator."""
+    from twokey.cli.commands.access import new_password
+    from twokey.cli.files import read_text
+    from twokey.cli.local import First, Where, initialise
+
+    world = runtime()
+    flags = read_text(world, from_) if from_ else ""
+    username = username or _ask_username(world)
+    made = generate or not (world.terminal.is_attended() or password_stdin)
+    password = new_password(world, generate=made, password_stdin=password_stdin)
+    approvers = tuple(approver or ["release_manager"])
+    place = initialise(First(project, environment, approvers, username, name, password, flags), Where(data, database))
+    shown = {"project": project, "environment": environment, "administrator": username, "kept in": place}
+    if json:
+        return answer({key.replace(" ", "_"): value for key, value in shown.items()} | _secret(password, made))
+    heading("Ready.")
+    facts(shown.items())
+    if made:
+        tell("The administrator's password is shown this once:")
+        say(password)
+    return tell("", "Next: `twokey serve`, then `twokey login` and `twokey user create` for whoever approves.")
+
+
+def demo(
+    auto: Annotated[
+        bool, typer.Option("--auto", help="Turn both keys, close the case, verify the log, and end.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    json: options.Json = False,
+) -> None:
+    """Play a release gone wrong, on real components, in a throw-away folder. It waits for your keys."""
+    from twokey.cli.local import demo as run
+
+    if code := run(auto=auto, port=port, json=json):
+        raise typer.Exit(code)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the three commands."""
+    app.command("serve")(serve)
+    app.command("init")(init)
+    app.command("demo")(demo)
+
+
+def _ask_username(world: Runtime) -> str:
+    if not world.terminal.is_attended():
+        return "admin"
+    name = world.terminal.ask("Username of the first administrator [admin]:").strip() or "admin"
+    if not name.isascii() or not name.isprintable():
+        raise usage("That is no username", "use small letters, digits, `.`, `_` and `-`")
+    return name
+
+
+def _secret(password: str, made: bool) -> dict[str, str]:
+    return {"password": password} if made else {}

@@ -1,0 +1,1 @@
+"""Views of the API as pages for a terminal. They draw and decide nothing."""

@@ -1,0 +1,178 @@
+"""Cases for a terminal: what is wrong, what is known, where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from twokey.cli.output import facts, heading, say, section, table
+from twokey.cli.pages.proposals import proposal_table
+from twokey.cli.times import ago, stamp
+from twokey.documents.sparkline import condense, sparkline
+from twokey.documents.text import clip, plain
+
+View = Mapping[str, Any]
+CHART_WIDTH = 40
+STEP_MARKS = {"done": "x", "current": ">", "ahead": " "}
+
+
+def case_table(rows: Sequence[View], now: datetime) -> None:
+    """Cases, newest first."""
+    table(
+        ("CASE", "STATUS", "WHAT", "WAITS FOR", "MOVED"),
+        ([row["id"], row["status"], row["title"], row["waiting_for"], ago(row["updated_at"], now)] for row in rows),
+        fixed=("CASE", "STATUS", "MOVED"),
+        empty="No cases.",
+    )
+
+
+def case_page(case: View, series: Sequence[View]) -> None:
+    """One case whole."""
+    heading(case["title"], case["status"], case["severity"])
+    facts(
+        [
+            ("case", case["id"]),
+            ("where", f"{case['project']}/{case['environment']}"),
+            ("flag", case["flag"] or ""),
+            ("owner", case["owner"] or "nobody yet"),
+            ("opened", stamp(case["opened_at"])),
+            ("waits for", case["waiting_for"]),
+            ("loop", "  ".join(f"[{STEP_MARKS[each['status']]}] {each['label']}" for each in case["steps"])),
+        ]
+    )
+    section("Signals", (_signal(each) for each in case["signal_list"]))
+    _tiles(case["tiles"])
+    _charts(series)
+    _finding(case["finding"])
+    section("What is not known", (f"{each['sentence']} {each['what_to_do']}" for each in case["gaps"]))
+    if case["proposals"]:
+        say("")
+        proposal_table(case["proposals"])
+    for check in case["checks"][-1:]:
+        say("")
+        check_page(check)
+    section("Notes", (f"{each['author']}, {stamp(each['at'])}: {each['text']}" for each in case["notes"]))
+    _timeline(case["timeline"])
+    _ending(case)
+
+
+def check_page(check: View) -> None:
+    """What the guardrails said at one moment."""
+    heading(f"Evidence {check['phase']} the change of {check['flag']}, {stamp(check['at'])}")
+    table(
+        ("GUARDRAIL", "VERDICT", "CANDIDATE", "BASELINE", "UNITS"),
+        (_verdict(each) for each in check["verdicts"]),
+        fixed=("VERDICT", "CANDIDATE", "BASELINE", "UNITS"),
+        empty="The flag has no guardrails: nothing can be judged.",
+    )
+    section("In words", (f"{each['guardrail']}: {each['sentence']}" for each in check["verdicts"]))
+    section("What could not be judged", (f"{each['sentence']} {each['what_to_do']}" for each in check["gaps"]))
+
+
+def decision_page(decision: View) -> None:
+    """How a case ended."""
+    heading(f"Closed: {decision['choice'].replace('_', ' ')}")
+    facts(
+        [
+            ("rationale", decision["rationale"]),
+            ("outcome", decision["outcome"]),
+            ("owner", decision["owner"]),
+            ("review", str(decision["review_date"])),
+            ("decided by", f"{decision['decided_by']}, {stamp(decision['decided_at'])}"),
+        ]
+    )
+
+
+def _signal(signal: View) -> str:
+    seen = f", {signal['seen']} times" if signal["seen"] > 1 else ""
+    said = signal["summary"] or signal["name"]
+    return (
+        f"{signal['status']}: {signal['name']} ({signal['source']}, since {stamp(signal['starts_at'])}{seen}): {said}"
+    )
+
+
+def _tiles(tiles: Sequence[View]) -> None:
+    if not tiles:
+        return
+    say("")
+    table(
+        ("GUARDRAIL", "NOW", "LIMIT", "AGAINST THE BASELINE", "STATE"),
+        ([each["guardrail"], each["text"], each["limit_text"], each["change_text"], each["state"]] for each in tiles),
+        fixed=("STATE",),
+    )
+
+
+def _charts(series: Sequence[View]) -> None:
+    for chart in series:
+        values = [point["value"] for line in chart["lines"] for point in line["points"] if point["value"] is not None]
+        if not values:
+            continue
+        low, high = min(values), max(values)
+        unit = f" {chart['unit_label']}" if chart["unit_label"] else ""
+        say("")
+        heading(f"{chart['title']}, {stamp(chart['since'])} to {stamp(chart['until'])}")
+        say(f"  from {low:.4g} to {high:.4g}{plain(unit)}")
+        for line in chart["lines"]:
+            drawn = sparkline(condense([point["value"] for point in line["points"]], CHART_WIDTH), low, high)
+            say(f"  {drawn}  {plain(line['variation'])}")
+
+
+def _finding(finding: View | None) -> None:
+    if finding is None:
+        return
+    say("")
+    heading(f"Finding of {finding['author']}: {finding['recommendation'].replace('_', ' ')}")
+    facts(
+        [("summary", finding["summary"]), ("reason", finding["reason"]), ("confidence", _share(finding["confidence"]))]
+    )
+    section("Suspects", (_suspect(each) for each in finding["suspects"]))
+    section("What it rests on", (_citation(each) for each in finding["citations"]))
+
+
+def _suspect(suspect: View) -> str:
+    cohort = "; ".join(f"{name} in {', '.join(map(str, values))}" for name, values in suspect["cohort"].items())
+    who = f" for {cohort}" if cohort else ""
+    return f"{suspect['flag']} = {suspect['variation']}{who} ({_share(suspect['confidence'])}): {suspect['because']}"
+
+
+def _citation(citation: View) -> str:
+    doubt = "" if citation["supported"] else f" UNSUPPORTED: {citation['why_not']}"
+    return f"{citation['says']} [{citation['evidence']}]{doubt}"
+
+
+def _verdict(verdict: View) -> list[str]:
+    word = verdict["status"] + (" (observational)" if verdict["observational"] else "")
+    units = f"{verdict['candidate_units']} / {verdict['baseline_units']}"
+    return [verdict["guardrail"], word, _value(verdict["candidate_value"]), _value(verdict["baseline_value"]), units]
+
+
+def _timeline(items: Sequence[View]) -> None:
+    if not items:
+        return
+    say("")
+    heading("Timeline")
+    table(("AT", "WHO", "WHAT"), (_happened(each) for each in items), fixed=("AT",))
+
+
+def _happened(item: View) -> list[str]:
+    refused = " (refused)" if item["outcome"] == "refused" else ""
+    return [stamp(item["at"]), item["actor"], clip(item["text"], 300) + refused]
+
+
+def _ending(case: View) -> None:
+    say("")
+    if case["decision"]:
+        decision_page(case["decision"])
+    elif case["may_close"]:
+        say(f"It can be closed as: {', '.join(case['may_close'])}.")
+    elif case["why_not_close"]:
+        say(f"It cannot be closed yet: {plain(case['why_not_close'])}")
+
+
+def _share(value: float) -> str:
+    return f"{value * 100:.0f} %"
+
+
+def _value(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,156 @@
+"""Proposals for a terminal: what would change, who must agree, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from twokey.cli.output import facts, heading, say, section, table
+from twokey.cli.pages.flags import section_lines
+from twokey.cli.times import stamp
+from twokey.documents.text import plain
+
+View = Mapping[str, Any]
+
+
+def proposal_table(rows: Sequence[View]) -> None:
+    """Proposals, newest first."""
+    table(
+        ("PROPOSAL", "STATUS", "KEYS", "EFFECT", "WHAT"),
+        (
+            [row["id"], row["status"], f"{row['approved']}/{row['required']}", row["effect"], row["title"]]
+            for row in rows
+        ),
+        fixed=("PROPOSAL", "STATUS", "KEYS", "EFFECT"),
+        empty="No proposals.",
+    )
+
+
+def proposal_page(view: View) -> None:
+    """One proposal whole."""
+    heading(view["title"], view["status"])
+    facts(_facts(view))
+    section("What it does", view["sentences"])
+    for diff in view["diffs"]:
+        _diff(diff)
+    section("Who it moves", _radius(view["blast_radius"]))
+    section("Ways back", [_way("reverse", view["reverse"]), _way("rollback", view["rollback"])])
+    section("Why a milder step would not do", view["lower_rungs"])
+    section("What is not known", (_gap(each) for each in view["gaps"]))
+    _keys(view["keys"])
+    section("Gate", _gate(view["gate"]))
+    if view["why_not"]:
+        say("", f"You: {plain(view['why_not'])}")
+
+
+def key_page(view: View) -> None:
+    """What a person reads before turning a key: sentences, effect, ways back, gaps, digest."""
+    heading(view["title"], view["status"])
+    facts(
+        [
+            ("effect", view["effect"]),
+            ("because", "; ".join(view["effect_because"])),
+            ("reason", view["reason"]),
+            ("drafted by", _author(view)),
+            ("expires", stamp(view["expires_at"])),
+        ]
+    )
+    section("What it does", view["sentences"])
+    section("Who it moves", _radius(view["blast_radius"]))
+    section("Ways back", [_way("reverse", view["reverse"]), _way("rollback", view["rollback"])])
+    section("What is not known", (_gap(each) for each in view["gaps"]))
+    _keys(view["keys"])
+    say("", f"digest  {plain(view['digest'])}", "")
+
+
+def _facts(view: View) -> list[tuple[str, str]]:
+    return [
+        ("proposal", view["id"]),
+        ("case", view["case"] or ""),
+        ("where", f"{view['project']}/{view['environment']}, on revision {view['base_revision']}"),
+        ("action", view["action"]),
+        ("effect", view["effect"]),
+        ("because", "; ".join(view["effect_because"])),
+        ("reason", view["reason"]),
+        ("expected", view["expected_effect"]),
+        ("drafted by", _author(view)),
+        ("applies", _when(view)),
+        ("expires", stamp(view["expires_at"])),
+        ("replaces", view["supersedes"] or ""),
+        ("change", view["change"] or ""),
+        ("digest", view["digest"]),
+    ]
+
+
+def _author(view: View) -> str:
+    behalf = f", on behalf of {view['on_behalf_of']}" if view["on_behalf_of"] else ""
+    return f"{view['author']} ({view['author_kind']}{behalf}), {stamp(view['created_at'])}"
+
+
+def _when(view: View) -> str:
+    if view["apply"] == "at":
+        return f"at {stamp(view['apply_at'])}"
+    return {"when_open": "with the last key", "manual": "when an approver applies it"}.get(str(view["apply"]), "")
+
+
+def _diff(diff: View) -> None:
+    section_lines(f"{diff['flag']} now (-) and if approved (+)", merged(diff["now"], diff["then"]))
+
+
+def merged(now: Sequence[View], then: Sequence[View]) -> list[View]:
+    """Both sides as one: what stays once, before it what goes, then what comes."""
+    rest, lines = list(then), []
+    for line in now:
+        if line["marker"] == "same":
+            while rest and rest[0]["marker"] == "added":
+                lines.append(rest.pop(0))
+            rest = rest[1:]
+        lines.append(line)
+    return [*lines, *rest]
+
+
+def _radius(radius: View | None) -> list[str]:
+    if radius is None or not radius["sampled_units"]:
+        return ["not known: no recorded contexts could be replayed"]
+    before, after = (f"{radius[name] * 100:.3g} %" for name in ("share_before", "share_after"))
+    head = (
+        f"{radius['changed_units']} of {radius['sampled_units']} replayed units change; "
+        f"beside the baseline: {before} of them now, {after} then"
+    )
+    moves = [
+        f"{each['units']} units ({each['share'] * 100:.3g} %) of {each['flag']}: {each['before']} -> {each['after']}"
+        for each in radius["transitions"]
+        if each["before"] != each["after"]
+    ]
+    return [head, *moves]
+
+
+def _way(name: str, way: View) -> str:
+    agreed = "approved with it" if way["approved_with_it"] else "needs keys of its own"
+    return f"{name} ({way['effect']}, {agreed}): {'; '.join(way['sentences'])}"
+
+
+def _gap(gap: View) -> str:
+    return f"{gap['sentence']} {gap['what_to_do']}".strip()
+
+
+def _keys(keys: Sequence[View]) -> None:
+    say("")
+    heading("Keys")
+    table(
+        ("KEY", "STATUS", "WHO", "WHEN"),
+        ([each["role"], each["status"], _who(each), stamp(each["at"])] for each in keys),
+        fixed=("STATUS", "WHEN"),
+        empty="No role is required, which no gate lets through.",
+    )
+
+
+def _who(key: View) -> str:
+    if key["person"]:
+        return f"{key['name'] or key['person']} ({key['person']})"
+    return "you may turn it" if key["yours"] else ""
+
+
+def _gate(gate: View) -> Iterator[str]:
+    for child in gate["children"] or [gate]:
+        yield f"{child['status']}: {child['sentence']}"
