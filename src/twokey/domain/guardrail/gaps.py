@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from twokey.domain.guardrail.model import Guardrail, Verdict, VerdictReason
+from twokey.domain.guardrail.model import Guardrail, GuardrailKind, Verdict, VerdictReason
 
 
 class GapKind(StrEnum):
@@ -76,6 +76,8 @@ def presence_gap(
     units that did (`judge`).
     """
     name, metric = guardrail.name, guardrail.metric
+    if guardrail.kind is GuardrailKind.FALLBACK:
+        return None  # it is read off the exposures themselves
     if not events:
         return gap(GapKind.NO_DATA, metric, f"{name}: no `{metric}` event arrived")
     if joined_events:

@@ -1,0 +1,436 @@
+"""False alarms and detection delays of the guardrail tests, by simulation: `python -m benchmarks.statistics`.
+
+Rules kept here:
+- every cell looks 500 times a run; a method passes while the 99 % lower bound of its alarm rate is not above alpha;
+- beside it runs what people do instead (a t-test at each look, requests as units, stages added together): a negative
+  control, which must fail, or the simulation proves nothing;
+- seeded: the same numbers come out every time.
+
+Options: `--runs N` (2,000), `--seed N`, `--markdown FILE` writes the tables for the docs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from twokey.domain.statistics import Array, Means, harm_in_counts, harm_in_means, label_mixture, sample_ratio_mismatch
+
+ALPHA = 0.05
+ALARM = -math.log(ALPHA)
+LOOKS = 500
+MEAN_UNITS = 100
+RAMP = (0.01, 0.05, 0.1, 0.25, 0.5)
+
+Draw = Callable[[np.random.Generator, tuple[int, ...], Array, Array], Array]
+"""Values of units: (generator, shape, drift by look, whether each unit is a candidate) -> one number a unit."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One situation: what is measured, how traffic is split over the stages, what drifts, what the null is."""
+
+    name: str
+    method: str
+    draw: Draw
+    shares: tuple[float, ...] = (0.5,)
+    drift: float = 1.0
+    per_look: int = 40
+    ratio: float = 1.0
+    controls: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Cumulative sums by run, look and stage: units, sum and sum of squares of each arm."""
+
+    units1: Array
+    sum1: Array
+    square1: Array
+    units0: Array
+    sum0: Array
+    square0: Array
+    shares: Array
+
+
+# ---------------------------------------------------------------- what a unit's number is
+
+
+def failures(rate: float, effect: float = 1.0) -> Draw:
+    """Failing units: 1 with this probability, times drift, times the effect on the candidate."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...], drift: Array, candidate: Array) -> Array:
+        p = np.minimum(rate * drift[None, :, None] * np.where(candidate, effect, 1.0), 1.0)
+        return (rng.random(shape) < p).astype(float)
+
+    return draw
+
+
+def latencies(sigma: float = 0.6, effect: float = 1.0, threshold: float | None = None) -> Draw:
+    """Log-normal latencies around 1; with a threshold, whether they are above it (a tail)."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...], drift: Array, candidate: Array) -> Array:
+        values = np.exp(sigma * rng.standard_normal(shape)) * drift[None, :, None]
+        values *= np.where(candidate, effect, 1.0)
+        return values if threshold is None else (values > threshold).astype(float)
+
+    return draw
+
+
+def resampled(pool: Array, effect: float = 1.0, threshold: float | None = None) -> Draw:
+    """Measured values drawn again."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...], drift: Array, candidate: Array) -> Array:
+        values = rng.choice(pool, shape) * drift[None, :, None] * np.where(candidate, effect, 1.0)
+        return values if threshold is None else (values > threshold).astype(float)
+
+    return draw
+
+
+# ---------------------------------------------------------------- traffic
+
+
+def simulate(cell: Cell, rng: np.random.Generator, runs: int, looks: int = LOOKS) -> Traffic:
+    """Cumulative figures of that many runs; looks are dealt to the stages in equal parts."""
+    stages = len(cell.shares)
+    stage = np.arange(looks) * stages // looks
+    share = np.array(cell.shares)[stage]
+    drift = cell.drift ** (np.arange(looks) / max(looks - 1, 1))
+    shape = (runs, looks, cell.per_look)
+    candidate = rng.random(shape) < share[None, :, None]
+    values = cell.draw(rng, shape, drift, candidate)
+    mine = (stage[:, None] == np.arange(stages)[None, :]).astype(float)
+
+    def totals(each: NDArray[np.float64]) -> Array:
+        by_look: Array = each.sum(axis=-1)[..., None] * mine
+        return by_look.cumsum(axis=1)
+
+    on, off = candidate.astype(float), (~candidate).astype(float)
+    return Traffic(
+        totals(on),
+        totals(values * on),
+        totals(values * values * on),
+        totals(off),
+        totals(values * off),
+        totals(values * values * off),
+        np.array(cell.shares),
+    )
+
+
+def means(units: Array, total: Array, square: Array) -> Means:
+    """Mean and sample variance from sums."""
+    n = np.maximum(units, 1)
+    variance = np.maximum(square - total * total / n, 0) / np.maximum(units - 1, 1)
+    return Means(units=units, mean=total / n, variance=variance)
+
+
+def pooled(traffic: Traffic) -> Traffic:
+    """Stages added together, as must not be done; the share becomes the average one."""
+    sums = [
+        each.sum(axis=-1, keepdims=True)
+        for each in (traffic.units1, traffic.sum1, traffic.square1, traffic.units0, traffic.sum0, traffic.square0)
+    ]
+    return Traffic(*sums, shares=np.maximum(sums[0], 1e-9) / np.maximum(sums[0] + sums[3], 1e-9))
+
+
+# ---------------------------------------------------------------- methods: log e-value (or an alarm) by run and look
+
+
+def label(traffic: Traffic, ratio: float) -> Array:
+    """The label test on failing units."""
+    return harm_in_counts(traffic.sum1, traffic.sum0, traffic.shares, ratio)
+
+
+def mean(traffic: Traffic, ratio: float) -> Array:
+    """The stage-stratified mean test, silent under its minimum of units."""
+    ours = means(traffic.units1, traffic.sum1, traffic.square1)
+    theirs = means(traffic.units0, traffic.sum0, traffic.square0)
+    enough = np.minimum(traffic.units1.sum(axis=-1), traffic.units0.sum(axis=-1)) >= MEAN_UNITS
+    logs: Array = np.where(enough, harm_in_means(ours, theirs, ratio), 0.0)
+    return logs
+
+
+def shares_fit(traffic: Traffic, ratio: float) -> Array:
+    """The sample-ratio check on the units themselves."""
+    del ratio
+    return sample_ratio_mismatch(traffic.units1, traffic.units0, traffic.shares)
+
+
+def t_test(traffic: Traffic, ratio: float) -> Array:
+    """Stages added together and a one-sided t-test at each look: the negative control."""
+    del ratio
+    whole = pooled(traffic)
+    ours, theirs = (
+        means(whole.units1, whole.sum1, whole.square1),
+        means(whole.units0, whole.sum0, whole.square0),
+    )
+    n1, n0 = np.asarray(ours.units)[..., 0], np.asarray(theirs.units)[..., 0]
+    v1, v0 = np.asarray(ours.variance)[..., 0], np.asarray(theirs.variance)[..., 0]
+    error = np.sqrt(v1 / np.maximum(n1, 1) + v0 / np.maximum(n0, 1))
+    difference = np.asarray(ours.mean)[..., 0] - np.asarray(theirs.mean)[..., 0]
+    z = np.where((error > 0) & (np.minimum(n1, n0) >= 20), difference / np.maximum(error, 1e-300), 0.0)
+    return np.where(z >= 1.6449, ALARM, 0.0)
+
+
+def label_pooled(traffic: Traffic, ratio: float) -> Array:
+    """A valid sequential test on stages added together: the other negative control."""
+    whole = pooled(traffic)
+    return harm_in_counts(whole.sum1, whole.sum0, whole.shares[..., :], ratio)
+
+
+def mean_pooled(traffic: Traffic, ratio: float) -> Array:
+    """The mean test on stages added together."""
+    return mean(pooled(traffic), ratio)
+
+
+METHODS: dict[str, Callable[[Traffic, float], Array]] = {
+    "label": label,
+    "mean": mean,
+    "shares": shares_fit,
+    "t-test at each look": t_test,
+    "stages pooled (label)": label_pooled,
+    "stages pooled (mean)": mean_pooled,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """When each run alarmed first, as the number of the look (0 based), or -1."""
+
+    first: NDArray[np.int64]
+    per_look: int
+
+    @property
+    def rate(self) -> float:
+        """Share of runs that ever alarmed."""
+        return float((self.first >= 0).mean())
+
+    def lower(self, confidence: float = 0.99) -> float:
+        """Lower confidence bound of the alarm rate (Clopper and Pearson)."""
+        hits = int((self.first >= 0).sum())
+        return 0.0 if hits == 0 else float(beta.ppf(1 - confidence, hits, len(self.first) - hits + 1))
+
+    def delay(self, quantile: float) -> float:
+        """Units an arm (at equal shares) until the alarm; infinite where fewer runs alarmed."""
+        looks = np.where(self.first >= 0, self.first + 1.0, np.inf)
+        return float(np.quantile(looks, quantile, method="higher")) * self.per_look / 2
+
+
+def run(cell: Cell, method: str, *, runs: int, seed: int, looks: int = LOOKS, chunk: int = 50) -> Outcome:
+    """First alarms of that many seeded runs."""
+    return run_all(cell, (method,), runs=runs, seed=seed, looks=looks, chunk=chunk)[method]
+
+
+def run_all(
+    cell: Cell, methods: Iterable[str], *, runs: int, seed: int, looks: int = LOOKS, chunk: int = 50
+) -> dict[str, Outcome]:
+    """First alarms by method, all on the same traffic."""
+    rng = np.random.default_rng(seed)
+    firsts: dict[str, list[NDArray[np.int64]]] = {each: [] for each in methods}
+    for start in range(0, runs, chunk):
+        traffic = simulate(cell, rng, min(chunk, runs - start), looks)
+        for method, found in firsts.items():
+            alarms = METHODS[method](traffic, cell.ratio) >= ALARM - 1e-12
+            found.append(np.where(alarms.any(axis=1), alarms.argmax(axis=1), -1))
+    return {each: Outcome(np.concatenate(found), cell.per_look) for each, found in firsts.items()}
+
+
+# ---------------------------------------------------------------- the cells
+
+T_TEST = {"t-test at each look": "must fail"}
+
+
+def null_cells(real: Array | None = None) -> list[Cell]:
+    """Situations without any effect."""
+    cells = [
+        Cell("failures 10 %, half and half", "label", failures(0.1), controls=T_TEST),
+        Cell("failures 1 %, share 10 %", "label", failures(0.01), (0.1,), controls=T_TEST),
+        Cell("failures 1 %, ramp 1 to 50 %", "label", failures(0.01), RAMP),
+        Cell(
+            "failures 2 to 20 %, ramp 1 to 50 %, both arms drift",
+            "label",
+            failures(0.02),
+            RAMP,
+            drift=10,
+            controls=T_TEST | {"stages pooled (label)": "must fail"},
+        ),
+        Cell("at a margin of 25 %, truly at it", "label", failures(0.08, 1.25), ratio=1.25),
+        Cell("p95 as a tail, half and half", "label", latencies(threshold=2.68), controls=T_TEST),
+        Cell(
+            "tail, ramp 1 to 50 %, latency triples in both arms",
+            "label",
+            latencies(threshold=2.68),
+            RAMP,
+            drift=3,
+            controls={"stages pooled (label)": "must fail"},
+        ),
+        Cell("mean latency, half and half", "mean", latencies(), controls=T_TEST),
+        Cell("mean latency, share 10 %", "mean", latencies(), (0.1,)),
+        Cell("mean latency, heavy tail, share 10 %", "mean", latencies(1.2), (0.1,)),
+        Cell(
+            "mean latency, ramp 1 to 50 %, triples in both arms",
+            "mean",
+            latencies(),
+            RAMP,
+            drift=3,
+            controls=T_TEST | {"stages pooled (mean)": "must fail"},
+        ),
+        Cell("mean at a margin of 25 %, truly at it", "mean", latencies(effect=1.25), ratio=1.25),
+        Cell("units arrive as planned, share 10 %", "shares", failures(0.01), (0.1,)),
+        Cell("units arrive as planned, ramp 1 to 50 %", "shares", failures(0.01), RAMP),
+    ]
+    if real is not None:
+        cells += [
+            Cell("measured latencies resampled, mean", "mean", resampled(real), controls=T_TEST),
+            Cell("measured latencies resampled, mean, share 10 %", "mean", resampled(real), (0.1,)),
+            Cell(
+                "measured latencies resampled, tail", "label", resampled(real, threshold=float(np.quantile(real, 0.95)))
+            ),
+        ]
+    return cells
+
+
+def clustered(rng: np.random.Generator, runs: int, users: int, requests: int, *, by_user: bool) -> float:
+    """Alarm rate where each user sends several alike requests: with one number a user, or taken as independent."""
+    alarms = 0
+    for _ in range(runs):
+        candidate = rng.random(users) < 0.5
+        habit = 0.8 * rng.standard_normal(users)
+        values = np.exp(habit[:, None] + 0.3 * rng.standard_normal((users, requests)))
+        if by_user:
+            flat, arm = values.mean(axis=1), candidate
+        else:
+            flat, arm = values.ravel(), np.repeat(candidate, requests)
+        ends = np.linspace(0, len(flat), 101, dtype=int)[1:] - 1
+        logs = mean(_prefixes(flat, arm, ends), 1.0)
+        alarms += bool((logs >= ALARM).any())
+    return alarms / runs
+
+
+def _prefixes(values: Array, candidate: NDArray[np.bool_], ends: NDArray[np.int64]) -> Traffic:
+    on, off = candidate.astype(float), (~candidate).astype(float)
+
+    def totals(each: Array) -> Array:
+        return each.cumsum()[ends][None, :, None]
+
+    return Traffic(
+        totals(on),
+        totals(values * on),
+        totals(values * values * on),
+        totals(off),
+        totals(values * off),
+        totals(values * values * off),
+        np.array([0.5]),
+    )
+
+
+EFFECTS = (
+    ("latency +10 %", latencies(effect=1.1), latencies(effect=1.1, threshold=2.68)),
+    ("latency +25 %", latencies(effect=1.25), latencies(effect=1.25, threshold=2.68)),
+    ("failures 1 to 2 %", failures(0.01, 2), failures(0.01, 2)),
+    ("failures 0 to 0.5 %", None, None),
+    ("failures 11 to 19 %", failures(0.11, 19 / 11), failures(0.11, 19 / 11)),
+)
+
+
+def only_candidate_fails(rng: np.random.Generator, shape: tuple[int, ...], drift: Array, candidate: Array) -> Array:
+    """A baseline that never fails against a candidate that fails in one of 200 units."""
+    del drift
+    failed: Array = ((rng.random(shape) < 0.005) & (candidate > 0)).astype(float)
+    return failed
+
+
+# ---------------------------------------------------------------- report
+
+
+def false_alarms(runs: int, seed: int, real: Array | None) -> tuple[list[str], bool]:
+    """The false-alarm table, and whether every method passed and every control failed."""
+    lines, good = ["| no true effect | method | alarms | control |", "|---|---|---|---|"], True
+    for number, cell in enumerate(null_cells(real)):
+        found = run_all(cell, (cell.method, *cell.controls), runs=runs, seed=seed + number)
+        ours = found[cell.method]
+        controls = [f"{name}: {found[name].rate:.1%}" for name in cell.controls]
+        sound = ours.lower() <= ALPHA and all(found[name].lower() > ALPHA for name in cell.controls)
+        good &= sound
+        mark = "" if sound else " **FAILS**"
+        lines.append(f"| {cell.name} | {cell.method} | {ours.rate:.1%}{mark} | {', '.join(controls)} |")
+        print(lines[-1], flush=True)
+    users, requests = (clustered(np.random.default_rng(seed), runs, 2000, 5, by_user=each) for each in (True, False))
+    sound = Outcome(np.where(np.arange(runs) < users * runs, 0, -1), 1).lower() <= ALPHA < requests
+    lines.append(
+        f"| a user sends five alike requests, one number a user | mean | {users:.1%} | as units: {requests:.1%} |"
+    )
+    print(lines[-1], flush=True)
+    return lines, good and sound
+
+
+def delays(runs: int, seed: int) -> list[str]:
+    """Units an arm at equal shares until the alarm: median (and 90th percentile)."""
+    lines = ["| effect | mean test | label or tail test |", "|---|---|---|"]
+    for name, as_mean, as_label in EFFECTS:
+        cells = (
+            Cell(name, "mean", as_mean or only_candidate_fails, per_look=80),
+            Cell(name, "label", as_label or only_candidate_fails, per_look=80),
+        )
+        found = [run(cell, cell.method, runs=runs, seed=seed) for cell in cells]
+        shown = " | ".join(f"{each.delay(0.5):,.0f} ({each.delay(0.9):,.0f})" for each in found)
+        lines.append(f"| {name} | {shown} |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+def agreement() -> str:
+    """How far the label test lies from an independent implementation, where the package `ville` is installed."""
+    try:
+        import ville  # noqa: PLC0415 - an optional oracle
+    except ImportError:
+        return "ville is not installed: no comparison with an independent implementation"
+    share, n = 0.1, 400
+    labels = (np.random.default_rng(7).random(n) < 0.2).astype(float)
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    odds = (1 + nodes) / (1 - nodes) * (1 - share) / share
+    ours = label_mixture(
+        labels.cumsum()[:, None], (1 - labels).cumsum()[:, None], np.array([share]), 1.0, odds, weights
+    )
+    theirs = ville.BernoulliTest(share).fit(labels).log_e_values_
+    return f"label test and ville differ by at most {np.abs(ours - theirs).max():.0e} in {n} looks"
+
+
+def measured() -> Array | None:
+    """Durations of normal requests of the shared data, None where it is absent."""
+    try:
+        from tests.support import nezha
+    except ImportError:
+        return None
+    found = nezha.folder()
+    return None if found is None else np.array([each.duration_us for each in nezha.normal(found)], dtype=float)
+
+
+def main() -> int:
+    """Run everything; 1 where a method alarms too often or a control does not."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=20260701)
+    parser.add_argument("--markdown", type=Path)
+    chosen = parser.parse_args()
+    started = time.monotonic()
+    print(agreement())
+    table, good = false_alarms(chosen.runs, chosen.seed, measured())
+    slow = delays(max(chosen.runs // 5, 100), chosen.seed)
+    if chosen.markdown:
+        chosen.markdown.write_text("\n".join([*table, "", *slow, ""]))
+    print(f"{'sound' if good else 'NOT SOUND'}, {chosen.runs:,} runs a cell, {time.monotonic() - started:.0f} s")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
