@@ -1,0 +1,101 @@
+"""When nothing separates: say so, say why, and recommend no action.
+
+Rules kept here:
+- an outage that the baseline meets as well is no flag's doing, and is told with both figures;
+- changes elsewhere near the signal are named, never judged;
+- confidence says how sure it is that no flag is at fault: the part of the controls that were looked at whose every
+  guardrail holds. With nothing measured it is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twokey.domain.guardrail import Guardrail, GuardrailKind, Verdict, VerdictReason, VerdictStatus, Worse
+from twokey.domain.triage.collected import Collected, Measurement, Observed
+from twokey.domain.triage.telling import NAMED, Teller, listed
+
+CERTAINTY = 0.9
+"""The most that an abstention claims: there may be causes that no guardrail watches."""
+
+
+def why(collected: Collected, teller: Teller) -> str:
+    """Why no control is suspected."""
+    measured = [(each.flag, one) for each in collected.controls for one in each.measurements]
+    if not any(one.presence.joined_events or _exposed(one.verdict) for _, one in measured):
+        return "No exposure of any flag that joins a guardrail metric has arrived, so nothing can be compared."
+    parts = (
+        _alike(measured, teller),
+        _observational(measured),
+        _early(measured),
+        _unjudged(measured),
+        teller.cleared(collected.controls),
+    )
+    told = " ".join(part for part in parts if part)
+    return f"No candidate does worse than its baseline by assignment. {told}".strip()
+
+
+def confidence(controls: Sequence[Observed]) -> float:
+    """How sure it is that no flag is at fault."""
+    if not controls:
+        return 0.0
+    cleared = [
+        each
+        for each in controls
+        if each.measurements and all(one.verdict.status is VerdictStatus.HOLDING for one in each.measurements)
+    ]
+    return round(CERTAINTY * len(cleared) / len(controls), 2)
+
+
+def past_limit(guardrail: Guardrail, figure: float | None) -> bool:
+    """Whether a displayed figure is past the agreed limit."""
+    if figure is None:
+        return False
+    falls = guardrail.worse is Worse.LOWER and guardrail.kind is not GuardrailKind.RATE
+    return figure < guardrail.limit if falls else figure > guardrail.limit
+
+
+def _exposed(verdict: Verdict) -> bool:
+    return verdict.candidate_units + verdict.baseline_units > 0
+
+
+def _alike(measured: Sequence[tuple[str, Measurement]], teller: Teller) -> str:
+    """Guardrails whose baseline is past the limit as well: the trouble reaches both arms."""
+    told = [
+        f"{teller.figures(flag, one)} on the baseline of `{flag}`"
+        for flag, one in measured
+        if one.verdict.status in (VerdictStatus.HOLDING, VerdictStatus.INCONCLUSIVE)
+        and one.verdict.candidate_value is not None
+        and past_limit(one.guardrail, one.verdict.baseline_value)
+        and not one.verdict.observational
+    ]
+    return f"The trouble reaches the baseline as well: {listed(told[:NAMED])}." if told else ""
+
+
+def _observational(measured: Sequence[tuple[str, Measurement]]) -> str:
+    found = [
+        f"{one.guardrail.name} of `{flag}`"
+        for flag, one in measured
+        if one.verdict.observational and one.verdict.status is VerdictStatus.BREACHED
+    ]
+    if not found:
+        return ""
+    return f"{listed(found[:NAMED])}: past the limit, but no control arm is left to tell the flag's part in it."
+
+
+def _early(measured: Sequence[tuple[str, Measurement]]) -> str:
+    found = [
+        f"{one.guardrail.name} of `{flag}`"
+        for flag, one in measured
+        if one.verdict.reason is VerdictReason.TOO_EARLY and not one.verdict.observational
+    ]
+    return f"Too early to tell: {listed(found[:NAMED])}." if found else ""
+
+
+def _unjudged(measured: Sequence[tuple[str, Measurement]]) -> str:
+    found = [
+        f"{one.guardrail.name} of `{flag}`"
+        for flag, one in measured
+        if one.verdict.status is VerdictStatus.CANNOT_JUDGE
+    ]
+    return f"Cannot be judged: {listed(found[:NAMED])}." if found else ""

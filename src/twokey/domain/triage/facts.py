@@ -1,0 +1,135 @@
+"""What was collected, filed as evidence: one body per fact, with the figures that the text cites.
+
+Rules kept here:
+- bodies are plain JSON with lists where names would be keys, so that a dotted path always leads to the figure;
+- a fact is filed the same way whatever is concluded from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from twokey.domain.evidence import EvidenceKind
+from twokey.domain.guardrail import Verdict
+from twokey.domain.signal import Signal
+from twokey.domain.telemetry import RecordedChange
+from twokey.domain.triage import timing
+from twokey.domain.triage.cohorts import CohortVerdict
+from twokey.domain.triage.collected import Measurement, Observed
+from twokey.domain.triage.notebook import Notebook, Sheet
+
+_FIGURES = (
+    "status",
+    "reason",
+    "e_value",
+    "interval",
+    "alpha",
+    "margin",
+    "candidate_value",
+    "baseline_value",
+    "candidate_units",
+    "baseline_units",
+)
+
+
+def signal(notebook: Notebook, found: Signal) -> Sheet:
+    """A signal as it was received."""
+    alert = found.alert
+    body = {
+        "signal": found.id,
+        "name": alert.name,
+        "status": str(alert.status),
+        "severity": alert.severity,
+        "source": alert.source,
+        "starts_at": _time(alert.starts_at),
+        "seen": found.seen,
+        "labels": dict(alert.labels),
+    }
+    return notebook.sheet(EvidenceKind.SIGNAL, (found.id,), "signal", body)
+
+
+def verdict(notebook: Notebook, flag: str, measurement: Measurement) -> Sheet:
+    """A guardrail's verdict with all that it rests on."""
+    body = {"flag": flag, "variation": measurement.variation, **_verdict(measurement.verdict)}
+    title = f"{measurement.guardrail.name} of {flag} by assigned variation"
+    key = (flag, measurement.guardrail.key, measurement.variation or "")
+    return notebook.sheet(EvidenceKind.VERDICT, key, title, body)
+
+
+def edit(notebook: Notebook, flag: str, found: timing.Edit, moment: datetime) -> Sheet:
+    """A change of a flag's reach, with how long before the signal it was."""
+    version = found.version
+    body = {
+        "flag": flag,
+        "revision": version.revision,
+        "environment_revision": version.environment_revision,
+        "change": version.change,
+        "at": _time(version.at),
+        "minutes_before_signal": round(timing.minutes_before(version.at, moment), 1),
+        "moves": timing.moves(found),
+    }
+    return notebook.sheet(EvidenceKind.CHANGE, (flag, str(version.revision)), f"change of {flag}", body)
+
+
+def cohorts(notebook: Notebook, flag: str, attribute: str, found: Sequence[CohortVerdict]) -> Sheet:
+    """One guardrail cut by one attribute: inside each cohort, and outside it."""
+    guardrail = found[0].measurement.guardrail
+    body = {
+        "flag": flag,
+        "guardrail": guardrail.key,
+        "metric": guardrail.metric,
+        "attribute": attribute,
+        "cohorts": [
+            {"value": each.value, "inside": _figures(each.inside), "outside": _figures(each.outside)} for each in found
+        ],
+    }
+    title = f"{guardrail.name} of {flag} by {attribute}"
+    return notebook.sheet(EvidenceKind.COHORT, (flag, guardrail.key, attribute), title, body)
+
+
+def exposures(notebook: Notebook, observed: Observed) -> Sheet:
+    """Who met the flag: distinct units by rule, assigned and served."""
+    counts = [msgspec.to_builtins(each) for each in observed.exposures]
+    body = {"flag": observed.flag, "counts": counts}
+    return notebook.sheet(EvidenceKind.EXPOSURE, (observed.flag,), f"units exposed to {observed.flag}", body)
+
+
+def presence(notebook: Notebook, flag: str, measurement: Measurement) -> Sheet:
+    """Whether a metric arrives, and how much of it joins a variation of the flag."""
+    body = {"flag": flag, "guardrail": measurement.guardrail.key, **msgspec.to_builtins(measurement.presence)}
+    title = f"arrival of {measurement.guardrail.metric} for {flag}"
+    return notebook.sheet(EvidenceKind.METRIC, (flag, measurement.guardrail.key), title, body)
+
+
+def elsewhere(notebook: Notebook, found: RecordedChange, moment: datetime) -> Sheet:
+    """A change outside the control plane."""
+    event = found.event
+    body = {
+        "change_event": found.id,
+        "source": found.source,
+        "kind": str(event.kind),
+        "title": event.title,
+        "service": event.service,
+        "at": _time(event.at),
+        "minutes_before_signal": round(timing.minutes_before(event.at, moment), 1),
+    }
+    return notebook.sheet(EvidenceKind.CHANGE_EVENT, (found.id,), f"{event.kind} elsewhere", body)
+
+
+def _verdict(found: Verdict) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.to_builtins(found)
+    return body
+
+
+def _figures(found: Verdict) -> dict[str, Any]:
+    """A verdict without its stages, which the whole guardrail's evidence holds."""
+    body = _verdict(found)
+    return {name: body[name] for name in _FIGURES}
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
