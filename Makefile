@@ -56,6 +56,7 @@ dependencies: .venv/.ready ## deptry: nothing missing, nothing idle
 
 .PHONY: pages
 pages: .venv/.ready ## svelte-check over the control room
+	@command -v npm >/dev/null || $(UV) pip install --quiet --require-hashes -r requirements/build.txt
 	@if [ -f ui/package.json ]; then $(BIN)/python hatch_build.py check; fi
 
 .PHONY: coverage

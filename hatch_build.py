@@ -120,7 +120,9 @@ def _wheel_npm() -> list[str] | None:
 def _run(npm: list[str], ui: Path, *arguments: str) -> None:
     # The scripts of package.json start `node` by name, so the chosen one must come first on PATH.
     path = os.pathsep.join([str(Path(npm[0]).parent), os.environ.get("PATH", "")])
-    ended = subprocess.run([*npm, *arguments], cwd=ui, env={**os.environ, "PATH": path}, check=False)
+    # Node brings its own list of authorities; behind a company's proxy only the system's knows the right one.
+    environment = {"NODE_USE_SYSTEM_CA": "1", **os.environ, "PATH": path}
+    ended = subprocess.run([*npm, *arguments], cwd=ui, env=environment, check=False)
     if ended.returncode != 0:
         raise SystemExit(f"`npm {' '.join(arguments)}` failed in `ui/` with exit code {ended.returncode}")
 
