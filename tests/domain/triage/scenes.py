@@ -1,4 +1,4 @@
-"""Cases as the triage step would collect them: the article's support assistant, and everything that may be around it."""
+"""Cases as the triage step would collect them: the article's support assistant, and what may be around it."""
 
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ from twokey.domain.guardrail import GapKind
 from twokey.domain.operation import AddRule, SetOtherwise, SetRuleServe, SetWeights, apply_all
 from twokey.domain.telemetry import CohortContrast, MetricPresence
 from twokey.domain.triage import Analysis, Measurement
+from twokey.engine import evaluate
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import Rule, Serve
-from twokey.engine import evaluate
 
 FIGURE = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 

@@ -50,24 +50,25 @@ def prose(analysis: Analysis) -> str:
     return " ".join([finding.summary, finding.reason, finding.expected_effect, analysis.title, *finding.lower_rungs])
 
 
+def with_signal(case: Collected, signal: Signal) -> Collected:
+    return msgspec.structs.replace(case, signals=(signal,))
+
+
 def separating(signal: Signal) -> Collected:
-    return scenes.article(signals=[signal])
-
-
-def quiet(signal: Signal) -> Collected:
-    profile = control()
-    return scenes.collected([observed(profile, scenes.quiet())], [profile], signals=[signal])
+    return with_signal(scenes.article(), signal)
 
 
 def test_no_text_of_an_alert_changes_a_recommendation() -> None:
-    clean = scenes.alert()
-    harmed, calm = answer(look(separating(clean))), answer(look(quiet(clean)))
+    profile = control()
+    harmed, calm = scenes.article(), scenes.collected([observed(profile, scenes.quiet())], [profile])
+    clean = look(with_signal(harmed, scenes.alert()))
+    unmoved = answer(look(with_signal(calm, scenes.alert())))
     for text in attacks():
         signal = hostile(text)
-        analysis = look(separating(signal))
-        assert answer(analysis) == harmed, text
-        assert answer(look(quiet(signal))) == calm, text
-        assert abs(analysis.finding.confidence - look(separating(clean)).finding.confidence) <= 0.1
+        analysis = look(with_signal(harmed, signal))
+        assert answer(analysis) == answer(clean), text
+        assert answer(look(with_signal(calm, signal))) == unmoved, text
+        assert abs(analysis.finding.confidence - clean.finding.confidence) <= 0.1
         assert all(each.supported for each in ground(analysis.finding, {one.id: one for one in analysis.evidence}))
 
 
