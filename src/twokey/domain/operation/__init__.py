@@ -1,7 +1,8 @@
 """The closed set of typed edits, and what is computed about them: never taken from a label."""
 
 from twokey.domain.operation.action import Action
-from twokey.domain.operation.effects import Effect, EffectReport, FlagEffect
+from twokey.domain.operation.content import base_digests, changed_flags, changed_segments, content_digest, same_content
+from twokey.domain.operation.effects import Effect, EffectReport, FlagEffect, effect
 from twokey.domain.operation.kinds import (
     AddRule,
     AddTargets,
@@ -36,6 +37,7 @@ from twokey.domain.operation.kinds import (
 )
 from twokey.domain.operation.law import Touched, apply, apply_all, reverse, reverse_all, touched
 from twokey.domain.operation.parsing import MAX_OPERATIONS, NAMES, parse_operation, parse_operations
+from twokey.domain.operation.ways import Proof, prove_ways_back, reached, rollback
 
 __all__ = [
     "MAX_OPERATIONS",
@@ -57,6 +59,7 @@ __all__ = [
     "FlagEffect",
     "MoveRule",
     "Operation",
+    "Proof",
     "RemoveRule",
     "RemoveTargets",
     "RemoveVariation",
@@ -76,10 +79,19 @@ __all__ = [
     "Touched",
     "apply",
     "apply_all",
+    "base_digests",
+    "changed_flags",
+    "changed_segments",
+    "content_digest",
+    "effect",
     "name_of",
     "parse_operation",
     "parse_operations",
+    "prove_ways_back",
+    "reached",
     "reverse",
     "reverse_all",
+    "rollback",
+    "same_content",
     "touched",
 ]
