@@ -48,13 +48,17 @@ def admit_segment(segment: Segment) -> Segment:
 
 def digest_of(kept: Flag | Segment) -> str:
     """The digest that belongs to a flag or segment, whatever digest it carries."""
-    bare = replace(kept, digest=None)
-    if _plain(bare):
-        try:
-            return digest_of_bytes(_encode(bare))
-        except UnicodeEncodeError:
-            pass  # the slow way names the character
-    return digest_of_bytes(canonical(bare))
+    return digest_of_bytes(bytes_of(replace(kept, digest=None)))
+
+
+def bytes_of(kept: Flag | Segment) -> bytes:
+    """The canonical bytes, as `canonical` gives them; the usual flag takes a short way."""
+    if not all(_plain_clauses(rule.clauses) for rule in kept.rules):
+        return canonical(kept)
+    try:
+        return _encode(_with_written_values(kept) if isinstance(kept, Flag) else kept)
+    except UnicodeEncodeError:
+        return canonical(kept)  # which names the character
 
 
 def _with_digest(kept: Kept) -> Kept:
@@ -88,13 +92,12 @@ _FORMS: dict[FlagType, Callable[[Any], Any]] = {
 }
 
 
-def _plain(kept: Flag | Segment) -> bool:
-    """Whether the fast encoder writes the same bytes as `canonical`: no fractions, large integers or nested values."""
-    if isinstance(kept, Flag):
-        return all(map(_plain_value, [v.value for v in kept.variations])) and all(
-            _plain_clauses(rule.clauses) for rule in kept.rules
-        )
-    return all(_plain_clauses(rule.clauses) for rule in kept.rules)
+def _with_written_values(flag: Flag) -> Flag:
+    """The flag with those values written canonically which the fast encoder would write otherwise."""
+    if all(_plain_value(variation.value) for variation in flag.variations):
+        return flag
+    written = (Variation(key=one.key, value=msgspec.Raw(canonical(one.value))) for one in flag.variations)
+    return replace(flag, variations=tuple(written))
 
 
 def _plain_clauses(clauses: tuple[Clause, ...]) -> bool:
@@ -102,5 +105,6 @@ def _plain_clauses(clauses: tuple[Clause, ...]) -> bool:
 
 
 def _plain_value(value: object) -> bool:
+    """Whether the fast encoder writes the same bytes as `canonical`: no fractions, large integers or nested values."""
     kind = type(value)
     return kind is str or kind is bool or (kind is int and -_SAFE <= value <= _SAFE)  # type: ignore[operator]

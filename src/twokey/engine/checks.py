@@ -11,7 +11,7 @@ Rules this module keeps:
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from twokey.engine.bucketing import BUCKETINGS
@@ -28,6 +28,7 @@ from twokey.engine.flag import (
     Segment,
     Serve,
     Target,
+    Variation,
 )
 from twokey.engine.operators import check_values, shown
 
@@ -109,7 +110,9 @@ def segments_named(clauses: Iterable[tuple[str, Clause]]) -> list[str]:
 
 
 def _label(key: object) -> str:
-    """A key as it stands, or, when it is none, in backticks."""
+    """A key or number as it stands; what is neither, in backticks."""
+    if isinstance(key, int):
+        return str(key)
     return key if isinstance(key, str) and KEY.fullmatch(key) else shown(key)
 
 
@@ -122,10 +125,10 @@ def _check_flag_alone(flag: Flag) -> None:
     _check_bucketing(flag)
     _check_prerequisites(flag)
     _check_targets(flag.targets, known)
-    _each_once("rules", (rule.id for rule in flag.rules), "each rule id once")
+    _each_once("rules", [rule.id for rule in flag.rules], "each rule id once")
     for rule in flag.rules:
-        _in_place(f"rule {_label(rule.id)}", _check_rule, rule, known)
-    _in_place("otherwise", _check_serve, flag.otherwise, known)
+        _in_place("rule", rule.id, _check_rule, rule, known)
+    _check_serve(flag.otherwise, known, "otherwise")
 
 
 def _check_segment_alone(segment: Segment) -> None:
@@ -137,14 +140,14 @@ def _check_segment_alone(segment: Segment) -> None:
     if both is not None:
         raise Invalid("excluded", f"{shown(both)} is included as well", "a unit in one of the two lists")
     for number, rule in enumerate(segment.rules, 1):
-        _in_place(f"rule {number}", _check_clauses, rule.clauses)
+        _in_place("rule", number, _check_clauses, rule.clauses)
 
 
-def _in_place(place: str, check: Callable[..., None], *arguments: Any) -> None:
+def _in_place(noun: str, name: object, check: Callable[..., None], *arguments: Any) -> None:
     try:
         check(*arguments)
     except Invalid as error:
-        raise error.under(place) from None
+        raise error.under(f"{noun} {_label(name)}") from None
 
 
 def _check_revision(revision: int) -> None:
@@ -152,9 +155,8 @@ def _check_revision(revision: int) -> None:
         raise Invalid("revision", f"`{revision}` is negative", "0 or a positive integer")
 
 
-def _each_once(field: str, names: Iterable[str], accepted: str) -> None:
-    listed = tuple(names)
-    if len(set(listed)) == len(listed):
+def _each_once(field: str, listed: Sequence[str], accepted: str) -> None:
+    if len(listed) < 2 or len(set(listed)) == len(listed):
         return
     seen: set[str] = set()
     for name in listed:
@@ -176,13 +178,15 @@ def _listed(known: Iterable[str | None]) -> str:
 def _check_variations(flag: Flag) -> None:
     if not flag.variations:
         raise Invalid("variations", "there are none", "at least one variation")
-    _each_once("variations", (variation.key for variation in flag.variations), "each variation key once")
+    _each_once("variations", [variation.key for variation in flag.variations], "each variation key once")
     for variation in flag.variations:
-        place = f"variation {_label(variation.key)}"
-        _in_place(place, check_key, "key", variation.key)
-        if not value_fits(flag.type, variation.value):
-            problem = f"{shown(variation.value)} is not of type {flag.type}"
-            raise Invalid(f"{place}: value", problem, _VALUES[flag.type])
+        _in_place("variation", variation.key, _check_variation, flag.type, variation)
+
+
+def _check_variation(wanted: FlagType, variation: Variation) -> None:
+    check_key("key", variation.key)
+    if not value_fits(wanted, variation.value):
+        raise Invalid("value", f"{shown(variation.value)} is not of type {wanted}", _VALUES[wanted])
 
 
 _VALUES = {
@@ -229,30 +233,34 @@ def _check_salt(field: str, salt: str) -> None:
 
 
 def _check_prerequisites(flag: Flag) -> None:
-    _each_once("prerequisites", (prerequisite.flag for prerequisite in flag.prerequisites), "each flag once")
+    _each_once("prerequisites", [prerequisite.flag for prerequisite in flag.prerequisites], "each flag once")
     for prerequisite in flag.prerequisites:
-        place = f"prerequisite {_label(prerequisite.flag)}"
-        _in_place(place, check_key, "flag", prerequisite.flag)
-        if not prerequisite.variations:
-            raise Invalid(f"{place}: variations", "there are none", "at least one variation of that flag")
+        _in_place("prerequisite", prerequisite.flag, _check_prerequisite, prerequisite)
+
+
+def _check_prerequisite(prerequisite: Prerequisite) -> None:
+    check_key("flag", prerequisite.flag)
+    if not prerequisite.variations:
+        raise Invalid("variations", "there are none", "at least one variation of that flag")
+    _each_once("variations", prerequisite.variations, "each variation once")
 
 
 def _check_targets(targets: tuple[Target, ...], known: Collection[str]) -> None:
-    _each_once("targets", (target.variation for target in targets), "one target for each variation")
+    _each_once("targets", [target.variation for target in targets], "one target for each variation")
     for target in targets:
-        _in_place(f"target {_label(target.variation)}", _check_known, "variation", target.variation, known)
-    _each_once("targets", (unit for target in targets for unit in target.units), "each unit in one target")
+        _in_place("target", target.variation, _check_known, "variation", target.variation, known)
+    _each_once("targets", [unit for target in targets for unit in target.units], "each unit in one target")
 
 
 def _check_rule(rule: Rule, known: Collection[str]) -> None:
     check_key("id", rule.id)
     _check_clauses(rule.clauses)
-    _check_serve(rule.serve, known)
+    _check_serve(rule.serve, known, "serve")
 
 
 def _check_clauses(clauses: tuple[Clause, ...]) -> None:
     for number, clause in enumerate(clauses, 1):
-        _in_place(f"clause {number}", _check_clause, clause)
+        _in_place("clause", number, _check_clause, clause)
 
 
 def _check_clause(clause: Clause) -> None:
@@ -260,10 +268,10 @@ def _check_clause(clause: Clause) -> None:
     check_values(clause.operator, clause.values)
 
 
-def _check_serve(serve: Serve, known: Collection[str]) -> None:
+def _check_serve(serve: Serve, known: Collection[str], field: str) -> None:
     if (serve.variation is None) == (serve.rollout is None):
         problem = "neither is given" if serve.variation is None else "both are given"
-        raise Invalid("serve", problem, "exactly one of `variation` and `rollout`")
+        raise Invalid(field, problem, "exactly one of `variation` and `rollout`")
     if serve.rollout is None:
         _check_known("variation", serve.variation, known)
     else:
@@ -275,7 +283,7 @@ def _check_rollout(rollout: Rollout, known: Collection[str]) -> None:
         _check_name("unit", rollout.unit)
     if rollout.salt is not None:
         _check_salt("salt", rollout.salt)
-    _each_once("weights", (variation for variation, _ in rollout.weights), "each variation once")
+    _each_once("weights", [variation for variation, _ in rollout.weights], "each variation once")
     for variation, weight in rollout.weights:
         _check_known("weights", variation, known)
         if not 0 <= weight <= WEIGHT_TOTAL:
@@ -287,7 +295,7 @@ def _check_rollout(rollout: Rollout, known: Collection[str]) -> None:
 
 def _check_prerequisites_exist(flag: Flag, flags: Mapping[str, Flag]) -> None:
     for prerequisite in flag.prerequisites:
-        _in_place(f"prerequisite {prerequisite.flag}", _check_prerequisite_exists, prerequisite, flags)
+        _in_place("prerequisite", prerequisite.flag, _check_prerequisite_exists, prerequisite, flags)
 
 
 def _check_prerequisite_exists(prerequisite: Prerequisite, flags: Mapping[str, Flag]) -> None:

@@ -183,6 +183,12 @@ class Flag(Shape, frozen=True, kw_only=True):
         """The name of the context attribute that is bucketed: the rollout's unit, else the flag's."""
         return (rollout.unit if rollout is not None else None) or self.unit
 
+    def unit_for(self, rule_id: str | None) -> str:
+        """The name of the attribute whose unit an exposure of this rule counts (`otherwise` when there is no rule)."""
+        rule = None if rule_id is None else self.rule(rule_id)
+        serve = self.otherwise if rule is None else rule.serve
+        return self.bucketing_unit(serve.rollout)
+
     def value_of(self, variation: str) -> Any:
         """The value of the variation with this key; `KeyError` when there is none."""
         for candidate in self.variations:

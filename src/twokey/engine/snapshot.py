@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from twokey.engine.admission import admit_flag, admit_segment
-from twokey.engine.canonical import canonical, digest_of_bytes
+from twokey.engine.admission import admit_flag, admit_segment, bytes_of
+from twokey.engine.canonical import digest_of_bytes
 from twokey.engine.checks import check_graph, check_key, check_references
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import FORMAT, Flag, Segment, Shape
@@ -89,14 +89,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
 
     def to_json(self) -> bytes:
         """The canonical bytes, with every digest."""
-        header = {
-            "digest": self.digest,
-            "environment": self.environment,
-            "format": FORMAT,
-            "project": self.project,
-            "revision": self.revision,
-        }
-        return canonical({**header, "flags": list(self.flags.values()), "segments": list(self.segments.values())})
+        flags = b",".join(map(bytes_of, self.flags.values()))
+        segments = b",".join(map(bytes_of, self.segments.values()))
+        # Keys in order; header words and digests are ASCII without anything to escape.
+        start = f'{{"digest":"{self.digest}","environment":"{self.environment}","flags":['.encode()
+        middle = f'],"format":"{FORMAT}","project":"{self.project}","revision":{self.revision},"segments":['.encode()
+        return b"".join((start, flags, middle, segments, b"]}"))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Snapshot) and self.digest == other.digest
