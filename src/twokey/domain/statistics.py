@@ -144,7 +144,9 @@ def standardised(candidate: Means, baseline: Means, ratio: float) -> tuple[Array
     """The summed difference of means over the stages in standard deviations, and its information (its variance).
 
     S = sum h d and V = sum h^2 se^2 with h = n1 n0 / (n1 + n0), both divided by the mean variance of a unit, so that
-    the tuning does not depend on the metric's unit.
+    the tuning does not depend on the metric's unit. In each stage the smaller arm is given the larger of the two
+    variances: with skewed values a small arm that has missed its tail has too low a mean *and* too low a variance, and
+    with its own variance it excluded harm falsely in 5 to 12 % of runs instead of 5 % at most.
     """
     n1, m1, v1 = _arrays(candidate)
     n0, m0, v0 = _arrays(baseline)
@@ -152,11 +154,18 @@ def standardised(candidate: Means, baseline: Means, ratio: float) -> tuple[Array
     safe1, safe0 = np.where(live, n1, 1.0), np.where(live, n0, 1.0)
     h = np.where(live, safe1 * safe0 / (safe1 + safe0), 0.0)
     difference = (h * (m1 - ratio * m0)).sum(axis=-1)
-    variance = (h * h * (v1 / safe1 + ratio * ratio * v0 / safe0)).sum(axis=-1)
+    spread1, spread0 = _spreads(n1, v1, n0, ratio * ratio * v0)
+    variance = (h * h * (spread1 / safe1 + spread0 / safe0)).sum(axis=-1)
     information = h.sum(axis=-1)
     known = (information > 0) & (variance > 0)
     deviation = np.sqrt(np.where(known, variance, 1.0) / np.where(known, information, 1.0))
     return np.where(known, difference / deviation, 0.0), np.where(known, information, 0.0)
+
+
+def _spreads(n1: Array, v1: Array, n0: Array, v0: Array) -> tuple[Array, Array]:
+    """Both arms' variances, the smaller arm's never below the larger one's."""
+    larger = np.maximum(v1, v0)
+    return np.where(n1 < n0, larger, v1), np.where(n0 < n1, larger, v0)
 
 
 def mean_above(arm: Means, limit: float) -> Array:
