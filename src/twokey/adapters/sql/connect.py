@@ -79,13 +79,17 @@ def _conflicts() -> Iterator[None]:
     except IntegrityError as error:
         raise Conflict(f"the store refuses what was written: {error.orig}") from error
     except OperationalError as error:
-        if not _waited_in_vain(error):
+        if not _is_about_waiting(error):
             raise
-        message = f"other writers held the store for {PATIENCE.total_seconds():.0f} seconds"
-        raise Conflict(message, remedy="try again") from error
+        raise waited_in_vain() from error
 
 
-def _waited_in_vain(error: OperationalError) -> bool:
+def waited_in_vain() -> Conflict:
+    """What a writer is told whose turn did not come."""
+    return Conflict(f"other writers held the store for {PATIENCE.total_seconds():.0f} seconds", remedy="try again")
+
+
+def _is_about_waiting(error: OperationalError) -> bool:
     if isinstance(error.orig, sqlite3.OperationalError):
         return error.orig.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
     return getattr(error.orig, "sqlstate", "") == _LOCK_NOT_AVAILABLE

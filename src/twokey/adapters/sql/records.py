@@ -44,7 +44,7 @@ class SqlRecords(Generic[R]):
         """Insert; raises Conflict where the id or another unique column is taken."""
         row = self._kind.row(record)
         if self._exists(self._table.c.id == row["id"]):
-            raise Conflict(f"there is a {self._kind.noun} `{row['id']}` already")
+            raise Conflict(f"{self._kind.noun} `{row['id']}` exists already")
         self._check_unique(row)
         self._transaction.write(insert(self._table).values(**row, document=write(record)))
 
@@ -89,7 +89,7 @@ class SqlRecords(Generic[R]):
     def _check_unique(self, row: Mapping[str, Cell]) -> None:
         for rule in self._kind.unique:
             if all(row[name] == value for name, value in rule.where) and self._exists(self._shares(rule, row)):
-                raise Conflict(f"there is a {self._kind.noun} with this {_listed(rule.columns)} already")
+                raise Conflict(f"another {self._kind.noun} has this {_listed(rule.columns)}")
 
     def _shares(self, rule: Unique, row: Mapping[str, Cell]) -> ColumnElement[bool]:
         same = [self._table.c[name] == row[name] for name in (*rule.columns, *(name for name, _ in rule.where))]

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from twokey.adapters.sql.connect import open_database, reading, writing
+from twokey.adapters.sql.connect import PATIENCE, open_database, reading, waited_in_vain, writing
 from twokey.adapters.sql.migrate import upgrade
 from twokey.adapters.sql.transaction import Transaction
 from twokey.adapters.sql.unit_of_work import SqlUnitOfWork
@@ -29,7 +29,7 @@ class SqlStore:
         self.engine = open_database(url)
         self._clock, self._ids = clock, ids
         self._listeners: list[Callable[[], None]] = []
-        self._inside = threading.local()
+        self._inside, self._turn = threading.local(), threading.Lock()
 
     def migrate(self) -> None:
         """Bring the tables to what this version needs; raises Conflict for a store of a newer version."""
@@ -65,11 +65,15 @@ class SqlStore:
             raise RuntimeError(
                 "a writing transaction of this thread is open already; this one would wait for it for ever"
             )
+        # Threads of this process queue here, where waiting is cheap, and hold one connection between them.
+        if not self._turn.acquire(timeout=PATIENCE.total_seconds()):
+            raise waited_in_vain()
         self._inside.yes = True
         try:
             yield
         finally:
             self._inside.yes = False
+            self._turn.release()
 
     def _tell(self) -> None:
         for listener in self._listeners:
