@@ -1,8 +1,23 @@
 """The closed set of typed edits, and what is computed about them: never taken from a label."""
 
-from twokey.domain.operation.action import Action
+from twokey.domain.operation.action import Action, action_of
 from twokey.domain.operation.content import base_digests, changed_flags, changed_segments, content_digest, same_content
 from twokey.domain.operation.effects import Effect, EffectReport, FlagEffect, effect
+from twokey.domain.operation.intentions import (
+    LADDER,
+    Intention,
+    Rung,
+    disable_tool,
+    exclude,
+    kill_switch,
+    move_cohort_to_baseline,
+    pause,
+    reduce_percentage,
+    reduce_to_internal_only,
+    roll_back_to_baseline,
+    rung,
+    stricter_mode,
+)
 from twokey.domain.operation.kinds import (
     AddRule,
     AddTargets,
@@ -38,8 +53,20 @@ from twokey.domain.operation.kinds import (
 from twokey.domain.operation.law import Touched, apply, apply_all, reverse, reverse_all, touched
 from twokey.domain.operation.parsing import MAX_OPERATIONS, NAMES, parse_operation, parse_operations
 from twokey.domain.operation.ways import Proof, prove_ways_back, reached, rollback
+from twokey.domain.operation.words import (
+    Line,
+    Marker,
+    clause_text,
+    clauses_text,
+    describe,
+    diff_lines,
+    percent,
+    rule_lines,
+    serve_text,
+)
 
 __all__ = [
+    "LADDER",
     "MAX_OPERATIONS",
     "NAMES",
     "Action",
@@ -57,6 +84,9 @@ __all__ = [
     "Effect",
     "EffectReport",
     "FlagEffect",
+    "Intention",
+    "Line",
+    "Marker",
     "MoveRule",
     "Operation",
     "Proof",
@@ -64,6 +94,7 @@ __all__ = [
     "RemoveTargets",
     "RemoveVariation",
     "RestoreFlag",
+    "Rung",
     "SetBaseline",
     "SetCaution",
     "SetClauses",
@@ -77,21 +108,39 @@ __all__ = [
     "SetUnit",
     "SetWeights",
     "Touched",
+    "action_of",
     "apply",
     "apply_all",
     "base_digests",
     "changed_flags",
     "changed_segments",
+    "clause_text",
+    "clauses_text",
     "content_digest",
+    "describe",
+    "diff_lines",
+    "disable_tool",
     "effect",
+    "exclude",
+    "kill_switch",
+    "move_cohort_to_baseline",
     "name_of",
     "parse_operation",
     "parse_operations",
+    "pause",
+    "percent",
     "prove_ways_back",
     "reached",
+    "reduce_percentage",
+    "reduce_to_internal_only",
     "reverse",
     "reverse_all",
+    "roll_back_to_baseline",
     "rollback",
+    "rule_lines",
+    "rung",
     "same_content",
+    "serve_text",
+    "stricter_mode",
     "touched",
 ]
