@@ -18,6 +18,7 @@ from twokey.domain.identity import SYSTEM, Role, User
 from twokey.domain.job import JobKind
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
+from twokey.ports import Store, Telemetry
 from twokey.settings import Settings
 from twokey.steps import apply_change, check_evidence, draft_proposal, run_schedule, triage_case
 from twokey.steps.manage_access import create_environment, create_user
@@ -73,15 +74,14 @@ def build(settings: Settings) -> Server:
         hub=Hub(store),
         secure_cookies=settings.secure_cookies,
     )
-    work = jobs(services)
+    work = jobs_of(store, telemetry)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, system.utc_now, work, f"{owner}-{index}") for index in range(settings.workers))
     return Server(app=create_app(services), services=services, store=store, telemetry=telemetry, workers=workers)
 
 
-def jobs(services: Services) -> dict[JobKind, Work]:
+def jobs_of(store: Store, telemetry: Telemetry) -> dict[JobKind, Work]:
     """What each kind of job does."""
-    store, telemetry = services.store, services.telemetry
     return {
         JobKind.TRIAGE_CASE: lambda case: triage_case.triage(store, telemetry, case),
         JobKind.DRAFT_PROPOSAL: lambda finding: draft_proposal.draft_from_finding(store, telemetry, finding),

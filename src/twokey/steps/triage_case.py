@@ -41,7 +41,7 @@ def triage(store: Store, telemetry: Telemetry, case_id: str) -> Finding | None:
     with store.begin() as uow:
         if uow.cases.get(case_id).status is not CaseStatus.OPEN:
             return None
-        return _keep(uow, analyse(collected, now, uow.new_id))
+        return _keep(uow, analyse(collected, id=uow.new_id("finding"), now=now, new_id=uow.new_id))
 
 
 class _Collector:

@@ -1,0 +1,138 @@
+"""A real server process on loopback, over data that outlives it; and clients that talk to it by HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, initial_state
+from twokey.adapters import system
+from twokey.domain.control import Control
+from twokey.domain.identity import SYSTEM, ActorKind, Role, Scope, User
+from twokey.domain.policy import Environment
+from twokey.settings import Settings
+from twokey.steps.manage_access import TokenRequest, create_token, create_user
+from twokey.wiring import Administrator, initialise, open_store
+
+PEOPLE = {
+    "ines": ("support_ai_platform_owner",),
+    "mara": ("release_manager",),
+}
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def eventually(look: Callable[[], T | None], *, seconds: float = 30.0, what: str = "it") -> T:
+    """What `look` finds, once it finds something."""
+    end = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} did not happen within {seconds:g} seconds")
+        time.sleep(0.1)
+
+
+class ServerProcess:
+    """`twokey serve` over a data folder (and any database), started, killed and started again."""
+
+    def __init__(self, folder: Path, *controls: Control, database: str = "") -> None:
+        self.folder, self.port = folder, free_port()
+        self.settings = Settings(data=folder, database=database, port=self.port)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.tokens: dict[str, str] = {}
+        self._fill(*controls)
+
+    def _fill(self, *controls: Control) -> None:
+        administrator = Administrator(username="root", name="Root", password=PASSWORD)
+        environment = Environment(project=PROJECT, key=ENVIRONMENT)
+        initialise(self.settings, environment, administrator, initial_state(*controls))
+        store = open_store(self.settings)
+        for name, roles in PEOPLE.items():
+            user = User(
+                id=name,
+                username=name,
+                name=name.title(),
+                password_hash=system.hash_password(PASSWORD),
+                roles=frozenset(roles),
+                created_at=system.utc_now(),
+            )
+            create_user(store, SYSTEM, user)
+        for name, scopes in {
+            "signals": {Scope.SIGNALS_WRITE},
+            "telemetry": {Scope.TELEMETRY_WRITE},
+            "evaluate": {Scope.FLAGS_EVALUATE},
+        }.items():
+            wanted = TokenRequest(
+                name=name,
+                kind=ActorKind.SERVICE,
+                scopes=frozenset(scopes),
+                project=PROJECT,
+                environment=ENVIRONMENT,
+                expires_at=None,
+            )
+            self.tokens[name] = create_token(store, system, SYSTEM, wanted)[1]
+        store.close()
+
+    def start(self) -> ServerProcess:
+        command = [sys.executable, "-m", "twokey.cli.main", "serve", "--data", str(self.folder), "--port", str(self.port)]
+        command += ["--database", self.settings.database] if self.settings.database else []
+        self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "src"})
+        eventually(self._ready, what="the server's start")
+        return self
+
+    def _ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, "the server ended at its start"
+        try:
+            return httpx.get(f"{self.url}/readyz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def kill(self) -> None:
+        """As when the machine loses power: no clean-up runs."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=20)
+
+    def holder(self, token: str) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.tokens[token]}"}, timeout=30)
+
+    def person(self, name: str) -> httpx.Client:
+        client = httpx.Client(base_url=self.url, timeout=30)
+        answer = client.post("/api/v1/session", json={"username": name, "password": PASSWORD})
+        answer.raise_for_status()
+        client.headers["X-CSRF-Token"] = answer.json()["csrf"]
+        return client
+
+    def approve(self, name: str, proposal: dict[str, Any]) -> dict[str, Any]:
+        with self.person(name) as client:
+            answer = client.post(
+                f"/api/v1/proposals/{proposal['id']}/approve",
+                json={"digest": proposal["digest"], "password": PASSWORD},
+            )
+            assert answer.status_code == 200, answer.text
+            approved: dict[str, Any] = answer.json()
+            return approved
