@@ -18,8 +18,7 @@ _BY_STATUS = {
 }  # fmt: skip
 _WHAT_TO_DO = {
     401: "sign in with `twokey login`, or put a valid token into TWOKEY_TOKEN",
-    403: "somebody with the role that is named above can do it",
-    404: "list what there is, for example with `twokey case list`",
+    404: "check its name: `list` shows what there is",
     409: "look at it again, then decide anew",
     429: "wait a minute, then try again",
     500: "look into the server's log, then try again",

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twokey.cli.exits import Exit
 from twokey.cli.failures import Failure, usage
@@ -21,6 +21,9 @@ from twokey.cli.output import tell
 from twokey.cli.runtime import Runtime
 from twokey.cli.server import Principal, Server, by_session, check_channel, connect, path
 from twokey.cli.sessions import Session
+
+if TYPE_CHECKING:
+    import httpx
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,22 @@ def credentials(world: Runtime, username: str | None, *, password_stdin: bool) -
 def sign_in(world: Runtime, username: str, password: str) -> tuple[Mapping[str, Any], Session]:
     """Open a session. Raises Failure where username or password is wrong."""
     with connect(world, Principal()) as server:
-        response = server.send("POST", path("session"), body={"username": username, "password": password})
+        response = _open(server, {"username": username, "password": password})
         view = response.json()
         found = [(name, value) for name, value in response.cookies.items() if name.endswith("twokey_session")]
     if not found:
         raise Failure(Exit.ERROR, "The server opened no session", "its answer has no session cookie")
     name, cookie = found[0]
     return view, Session(view["username"], name, cookie, view["csrf"], view["expires_at"])
+
+
+def _open(server: Server, body: Mapping[str, str]) -> httpx.Response:
+    try:
+        return server.send("POST", path("session"), body=body)
+    except Failure as failure:
+        if failure.exit is Exit.NOT_SIGNED_IN:
+            failure.remedy = "try again; after ten wrong passwords the server lets a minute pass"
+        raise
 
 
 def sign_out(server: Server) -> None:

@@ -10,14 +10,16 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from twokey.cli.columns import GAP, widths
 from twokey.documents.text import plain, plain_json, plain_lines
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
 STYLES = {
@@ -34,7 +36,6 @@ _MEANINGS = {
     "holding": "safe", "approved": "safe", "applied": "safe", "narrows": "safe", "resolved": "safe",
 }  # fmt: skip
 MIN_WIDTH = 60
-PIPE_WIDTH = 100
 
 
 def answer(value: Any) -> None:
@@ -60,7 +61,7 @@ def heading(title: str, *words: str) -> None:
     for word in words:
         line.append("  ")
         line.append(meaning(word))
-    _console().print(line, soft_wrap=True)
+    _draw(line)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> None:
@@ -73,7 +74,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> None:
     for name, value in pairs:
         if value:
             grid.add_row(_text(name, "quiet"), meaning(value))
-    _console().print(grid)
+    _draw(grid)
 
 
 def section(title: str, lines: Iterable[str]) -> None:
@@ -90,23 +91,33 @@ def section(title: str, lines: Iterable[str]) -> None:
     grid.add_column(overflow="fold")
     for line in found:
         grid.add_row("  -", _text(line))
-    _console().print(grid)
+    _draw(grid)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, fixed: Sequence[str] = (), empty: str = "") -> None:
-    """A table. Columns named in `fixed` are never wrapped; `empty` is said to a person where there is no row."""
+    """A table. The first column and those named in `fixed` are wrapped only where they are very long.
+
+    `empty` is said to a person where there is no row.
+    """
     from rich.table import Table
 
     found = list(rows)
     if not found:
         tell(empty)
         return
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="bold")
-    for name in head:
-        drawn.add_column(name, no_wrap=name in fixed, overflow="fold")
+    favoured = {at for at, name in enumerate(head) if at == 0 or name in fixed}
+    drawn = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_edge=False, header_style="bold")
+    for name, width in zip(head, widths(_natural(head, found), favoured, _console().width), strict=True):
+        drawn.add_column(name, overflow="fold", width=width)
     for row in found:
         drawn.add_row(*(meaning(cell) for cell in row))
-    _console().print(drawn)
+    _draw(drawn)
+
+
+def mention_limit(rows: Sequence[object], limit: int) -> None:
+    """Say that there may be more than was asked for."""
+    if len(rows) == limit:
+        tell(f"Only {limit} are shown; `--limit` shows more.")
 
 
 def meaning(word: str) -> Text:
@@ -118,6 +129,20 @@ def _text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
     return Text(plain(text), style=STYLES.get(style, style))
+
+
+def _natural(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    from rich.cells import cell_len
+
+    return [max(cell_len(plain(row[at])) for row in [head, *rows]) for at in range(len(head))]
+
+
+def _draw(thing: RenderableType) -> None:
+    console = _console()
+    with console.capture() as drawn:
+        console.print(thing)
+    # Rich fills lines with blanks up to the width of their column; nobody needs them at the end of a line.
+    sys.stdout.write(re.sub(r" +$", "", drawn.get(), flags=re.MULTILINE))
 
 
 def _console() -> Console:

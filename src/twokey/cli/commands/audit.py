@@ -10,7 +10,7 @@ import typer
 from twokey.cli import options
 from twokey.cli.exits import Exit
 from twokey.cli.failures import usage
-from twokey.cli.output import answer, tell
+from twokey.cli.output import answer, mention_limit, tell
 from twokey.cli.runtime import runtime
 from twokey.cli.server import connect, path
 
@@ -33,7 +33,8 @@ def list_entries(
         return answer(rows)
     from twokey.cli.pages.records import entry_table
 
-    return entry_table(rows)
+    entry_table(rows)
+    return mention_limit(rows, limit)
 
 
 @app.command("verify")

@@ -10,7 +10,7 @@ import typer
 from twokey.cli import options
 from twokey.cli.failures import usage
 from twokey.cli.files import write_text
-from twokey.cli.output import answer, say, tell
+from twokey.cli.output import answer, mention_limit, say, tell
 from twokey.cli.runtime import Runtime, runtime
 from twokey.cli.server import connect, path
 
@@ -37,7 +37,8 @@ def list_cases(
         return answer(rows)
     from twokey.cli.pages.cases import case_table
 
-    return case_table(rows, world.now())
+    case_table(rows, world.now())
+    return mention_limit(rows, limit)
 
 
 @app.command("show")

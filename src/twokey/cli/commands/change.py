@@ -9,7 +9,7 @@ import typer
 
 from twokey.cli import options
 from twokey.cli.keys import Present, Proof, confirm, present
-from twokey.cli.output import answer, facts, say, section
+from twokey.cli.output import answer, facts, mention_limit, say, section
 from twokey.cli.runtime import runtime
 from twokey.cli.server import connect, path
 
@@ -38,7 +38,8 @@ def list_changes(
         return answer(rows)
     from twokey.cli.pages.records import change_table
 
-    return change_table(rows, world.now())
+    change_table(rows, world.now())
+    return mention_limit(rows, limit)
 
 
 @app.command("show")

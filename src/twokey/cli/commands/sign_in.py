@@ -47,6 +47,8 @@ def logout(json: options.Json = False) -> None:
 def whoami(json: options.Json = False) -> None:
     """Say who this terminal is."""
     world = runtime()
+    if world.env.get("TWOKEY_TOKEN"):
+        return answer({"token": True}) if json else tell(f"A bearer token, for {world.url}: TWOKEY_TOKEN is set.")
     with connect(world) as server:
         view = server.get(path("session"))
     if json:

@@ -14,7 +14,6 @@ from twokey.documents.text import clip, plain
 
 View = Mapping[str, Any]
 CHART_WIDTH = 40
-STEP_MARKS = {"done": "x", "current": ">", "ahead": " "}
 
 
 def case_table(rows: Sequence[View], now: datetime) -> None:
@@ -38,7 +37,7 @@ def case_page(case: View, series: Sequence[View]) -> None:
             ("owner", case["owner"] or "nobody yet"),
             ("opened", stamp(case["opened_at"])),
             ("waits for", case["waiting_for"]),
-            ("loop", "  ".join(f"[{STEP_MARKS[each['status']]}] {each['label']}" for each in case["steps"])),
+            ("loop", _loop(case["steps"])),
         ]
     )
     section("Signals", (_signal(each) for each in case["signal_list"]))
@@ -51,14 +50,19 @@ def case_page(case: View, series: Sequence[View]) -> None:
         proposal_table(case["proposals"])
     for check in case["checks"][-1:]:
         say("")
-        check_page(check)
+        _check(check)
     section("Notes", (f"{each['author']}, {stamp(each['at'])}: {each['text']}" for each in case["notes"]))
     _timeline(case["timeline"])
     _ending(case)
 
 
 def check_page(check: View) -> None:
-    """What the guardrails said at one moment."""
+    """What the guardrails said at one moment, and what could not be judged."""
+    _check(check)
+    section("What could not be judged", (f"{each['sentence']} {each['what_to_do']}" for each in check["gaps"]))
+
+
+def _check(check: View) -> None:
     heading(f"Evidence {check['phase']} the change of {check['flag']}, {stamp(check['at'])}")
     table(
         ("GUARDRAIL", "VERDICT", "CANDIDATE", "BASELINE", "UNITS"),
@@ -67,7 +71,6 @@ def check_page(check: View) -> None:
         empty="The flag has no guardrails: nothing can be judged.",
     )
     section("In words", (f"{each['guardrail']}: {each['sentence']}" for each in check["verdicts"]))
-    section("What could not be judged", (f"{each['sentence']} {each['what_to_do']}" for each in check["gaps"]))
 
 
 def decision_page(decision: View) -> None:
@@ -84,6 +87,12 @@ def decision_page(decision: View) -> None:
     )
 
 
+def _loop(steps: Sequence[View]) -> str:
+    words = {"done": "done", "current": "now", "ahead": "then"}
+    by = {word: [each["label"] for each in steps if each["status"] == status] for status, word in words.items()}
+    return "; ".join(f"{word}: {', '.join(labels)}" for word, labels in by.items() if labels)
+
+
 def _signal(signal: View) -> str:
     seen = f", {signal['seen']} times" if signal["seen"] > 1 else ""
     said = signal["summary"] or signal["name"]
@@ -98,9 +107,14 @@ def _tiles(tiles: Sequence[View]) -> None:
     say("")
     table(
         ("GUARDRAIL", "NOW", "LIMIT", "AGAINST THE BASELINE", "STATE"),
-        ([each["guardrail"], each["text"], each["limit_text"], each["change_text"], each["state"]] for each in tiles),
+        (_tile(each) for each in tiles),
         fixed=("STATE",),
     )
+
+
+def _tile(tile: View) -> list[str]:
+    limit, change = tile["limit_text"].removeprefix("limit "), tile["change_text"].removesuffix(" against baseline")
+    return [tile["guardrail"], tile["text"], limit, change, tile["state"]]
 
 
 def _charts(series: Sequence[View]) -> None:

@@ -16,8 +16,8 @@ MARKERS = {"same": " ", "removed": "-", "added": "+"}
 def flag_table(rows: Sequence[View], place: tuple[str, str]) -> None:
     """The flags of an environment."""
     table(
-        ("FLAG", "ON", "WHO GETS SOMETHING ELSE", "OWNER", "REVIEW"),
-        ([row["key"], _on(row), row["reach"], row["owner"], _review(row)] for row in rows),
+        ("FLAG", "ON", "WHO GETS SOMETHING ELSE", "REVIEW"),
+        ([row["key"], _on(row), row["reach"], _review(row)] for row in rows),
         fixed=("ON", "REVIEW"),
         empty=f"No flags in {'/'.join(place)} yet. Draft one with `twokey flag create`.",
     )

@@ -30,6 +30,7 @@ def proposal_page(view: View) -> None:
     """One proposal whole."""
     heading(view["title"], view["status"])
     facts(_facts(view))
+    say(digest_line(view))
     section("What it does", view["sentences"])
     for diff in view["diffs"]:
         _diff(diff)
@@ -43,7 +44,7 @@ def proposal_page(view: View) -> None:
         say("", f"You: {plain(view['why_not'])}")
 
 
-def key_page(view: View) -> None:
+def key_page(view: View, move: str) -> None:
     """What a person reads before turning a key: sentences, effect, ways back, gaps, digest."""
     heading(view["title"], view["status"])
     facts(
@@ -56,11 +57,20 @@ def key_page(view: View) -> None:
         ]
     )
     section("What it does", view["sentences"])
+    for diff in view["diffs"]:
+        _diff(diff)
     section("Who it moves", _radius(view["blast_radius"]))
     section("Ways back", [_way("reverse", view["reverse"]), _way("rollback", view["rollback"])])
     section("What is not known", (_gap(each) for each in view["gaps"]))
     _keys(view["keys"])
-    say("", f"digest  {plain(view['digest'])}", "")
+    say("", digest_line(view), "")
+    if move not in view["may"] and view["why_not"]:
+        say(f"You: {plain(view['why_not'])}", "")
+
+
+def digest_line(view: View) -> str:
+    """The digest on a line of its own: it is copied whole."""
+    return f"digest  {plain(view['digest'])}"
 
 
 def _facts(view: View) -> list[tuple[str, str]]:
@@ -78,7 +88,6 @@ def _facts(view: View) -> list[tuple[str, str]]:
         ("expires", stamp(view["expires_at"])),
         ("replaces", view["supersedes"] or ""),
         ("change", view["change"] or ""),
-        ("digest", view["digest"]),
     ]
 
 
@@ -114,11 +123,11 @@ def _radius(radius: View | None) -> list[str]:
         return ["not known: no recorded contexts could be replayed"]
     before, after = (f"{radius[name] * 100:.3g} %" for name in ("share_before", "share_after"))
     head = (
-        f"{radius['changed_units']} of {radius['sampled_units']} replayed units change; "
-        f"beside the baseline: {before} of them now, {after} then"
+        f"{radius['changed_units']:,} of {radius['sampled_units']:,} replayed units change: "
+        f"{before} get something other than the baseline now, {after} would then"
     )
     moves = [
-        f"{each['units']} units ({each['share'] * 100:.3g} %) of {each['flag']}: {each['before']} -> {each['after']}"
+        f"{each['units']:,} units ({each['share'] * 100:.3g} %) of {each['flag']}: {each['before']} -> {each['after']}"
         for each in radius["transitions"]
         if each["before"] != each["after"]
     ]

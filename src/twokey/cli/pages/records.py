@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from twokey.cli.output import facts, heading, table
+from twokey.cli.output import facts, heading, say, table
 from twokey.cli.times import ago, stamp
+from twokey.documents.text import plain
 
 View = Mapping[str, Any]
 
@@ -44,19 +45,9 @@ def change_page(change: View) -> None:
 def entry_table(entries: Sequence[View]) -> None:
     """Audit entries."""
     table(
-        ("#", "AT", "WHO", "DID", "TO", "OUTCOME"),
-        (
-            [
-                str(each["index"]),
-                stamp(each["at"]),
-                _actor(each["actor"]),
-                each["action"],
-                each["subject"],
-                each["outcome"],
-            ]
-            for each in entries
-        ),
-        fixed=("#", "AT", "OUTCOME"),
+        ("#", "AT", "WHO", "WHAT"),
+        ([str(each["index"]), stamp(each["at"]), _actor(each["actor"]), _happened(each)] for each in entries),
+        fixed=("#", "AT", "WHAT"),
         empty="No entries.",
     )
 
@@ -65,16 +56,17 @@ def verification_page(result: View) -> None:
     """What walking the chain showed."""
     if result["ok"]:
         heading(f"The audit log holds: {result['entries']} entries.")
-        facts([("head", result["head"])])
+        say(f"head  {plain(result['head'])}")
         return
     heading("The audit log does not hold.")
     facts(
         [
             ("broken at", f"entry {result['broken_at']}"),
             ("problem", result["problem"]),
-            ("before it", f"{result['entries']} entries hold, up to {result['head']}"),
+            ("before it", f"{result['entries']} entries hold, up to this one:"),
         ]
     )
+    say(plain(result["head"]))
 
 
 def token_table(rows: Sequence[View], now: datetime) -> None:
@@ -106,6 +98,10 @@ def user_table(rows: Sequence[View]) -> None:
 
 def _revisions(change: View) -> str:
     return f"{change['revision_before']} -> {change['revision_after']}"
+
+
+def _happened(entry: View) -> str:
+    return f"{entry['action']} {entry['subject']}{' (refused)' if entry['outcome'] == 'refused' else ''}"
 
 
 def _actor(actor: Mapping[str, str]) -> str:
