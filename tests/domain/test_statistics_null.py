@@ -1,0 +1,52 @@
+"""The tests stay quiet where there is nothing to find, and what people do instead does not: small seeded simulations.
+
+The full table is `python -m benchmarks.statistics`; these are its cells with fewer runs.
+"""
+
+import pytest
+
+from benchmarks.statistics import ALPHA, RAMP, Cell, failures, latencies, run_all
+
+RUNS, LOOKS = 1000, 150
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Cell("failures", "label", failures(0.05), (0.1,)),
+        Cell("ramp with drift", "label", failures(0.02), RAMP, drift=8),
+        Cell("tail", "label", latencies(threshold=2.68)),
+        Cell("mean", "mean", latencies()),
+        Cell("mean, ramp with drift", "mean", latencies(), RAMP, drift=3),
+        Cell("mean, heavy tail, unequal", "mean", latencies(1.2), (0.9,)),
+        Cell("at the margin, failures", "label, holding", failures(0.04, 1.25), ratio=1.25),
+        Cell("at the margin, mean, unequal", "mean, holding", latencies(1.2, effect=1.25), (0.1,), ratio=1.25),
+        Cell("planned shares", "shares", failures(0.05), (0.1,)),
+    ],
+    ids=lambda cell: cell.name,
+)
+def test_a_method_alarms_falsely_at_most_as_often_as_it_says(cell: Cell) -> None:
+    found = run_all(cell, (cell.method,), runs=RUNS, seed=11, looks=LOOKS)[cell.method]
+    assert found.lower() <= ALPHA
+
+
+def test_a_t_test_at_each_look_alarms_far_too_often() -> None:
+    found = run_all(Cell("", "mean", latencies()), ("t-test at each look",), runs=RUNS, seed=11, looks=LOOKS)
+    assert found["t-test at each look"].lower() > ALPHA
+
+
+def test_stages_added_together_alarm_far_too_often() -> None:
+    methods = ("stages pooled (label)", "stages pooled (mean)")
+    found = run_all(Cell("", "label", failures(0.02), RAMP, drift=8), methods[:1], runs=100, seed=11, looks=LOOKS)
+    assert found[methods[0]].lower() > ALPHA
+    found = run_all(Cell("", "mean", latencies(), RAMP, drift=3), methods[1:], runs=100, seed=11, looks=LOOKS)
+    assert found[methods[1]].lower() > ALPHA
+
+
+def test_real_harm_is_found_by_nearly_every_run() -> None:
+    for cell in (
+        Cell("", "label", failures(0.05, 2)),
+        Cell("", "mean", latencies(effect=1.25)),
+        Cell("", "label", latencies(threshold=2.68, effect=1.25)),
+    ):
+        assert run_all(cell, (cell.method,), runs=100, seed=5, looks=LOOKS)[cell.method].rate > 0.95
