@@ -56,6 +56,11 @@ def test_the_readme_names_the_two_commands() -> None:
     assert {"demo", "test"} <= commands("README.md")
 
 
+def test_make_alone_lists_the_recipes() -> None:
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert set(re.findall(r"^  make ([a-z-]+) ", listed, re.MULTILINE)) == recipes()
+
+
 def test_the_installed_package_has_the_version_that_the_code_tells() -> None:
     assert importlib.metadata.version("twokey") == twokey.__version__
 
