@@ -65,6 +65,10 @@ coverage: .venv/.ready system ## the tests with branch coverage; engine and doma
 	$(BIN)/coverage report --include='src/twokey/engine/*' --fail-under=95
 	$(BIN)/coverage report --include='src/twokey/domain/*' --fail-under=95
 
+.PHONY: bench
+bench: .venv/.ready ## measure: each benchmark in turn (minutes)
+	@for file in benchmarks/*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" $(ARGS); done
+
 .PHONY: requirements
 requirements: .venv/.synced ## write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade raises the pins)
 	$(PIN) pyproject.toml --extra client --extra server --extra postgres -o requirements/runtime.txt
