@@ -232,7 +232,10 @@ def control(key: str = "answers", *, enabled: bool = True, value: object = "new"
         key=key,
         type=FlagType.STRING if isinstance(value, str) else FlagType.OBJECT,
         enabled=enabled,
-        variations=(Variation(key="old", value="old" if isinstance(value, str) else {}), Variation(key="new", value=value)),
+        variations=(
+            Variation(key="old", value="old" if isinstance(value, str) else {}),
+            Variation(key="new", value=value),
+        ),
         baseline="old",
         otherwise=Serve(rollout=Rollout(weights=(("new", 10_000), ("old", 90_000)))),
     )

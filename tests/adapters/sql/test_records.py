@@ -14,7 +14,10 @@ from twokey.domain.evidence import make
 from twokey.domain.proposal import is_sealed
 from twokey.ports import UnitOfWork
 
-KINDS = "users sessions tokens cases signals findings evidence proposals approvals changes checks decisions".split()
+KINDS = (
+    *("users", "sessions", "tokens", "cases", "signals", "findings", "evidence"),
+    *("proposals", "approvals", "changes", "checks", "decisions"),
+)
 
 
 def fill(uow: UnitOfWork) -> None:
