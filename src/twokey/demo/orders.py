@@ -1,0 +1,16 @@
+"""What the demo tells its server process, one line of JSON each."""
+
+from __future__ import annotations
+
+import msgspec
+
+from twokey.demo.clock import CatchUpClock
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line: where to keep what, where to listen, which time it is, and the administrator's password."""
+
+    data: str
+    port: int
+    clock: CatchUpClock
+    password: str
