@@ -2,8 +2,8 @@
 
 Rules this module keeps:
 
-* A value has one form: the values of a `number` flag are floats, those of an `integer` flag integers (1.0 is 1),
-  objects and arrays cannot be changed.
+* A value has one form, the one that reading its canonical bytes gives: 1.0 is 1, except that the values of a `number`
+  flag are floats. Objects and arrays cannot be changed.
 * A digest covers the canonical JSON of the flag or segment without its digest, defaults left out. A digest that is
   given must fit; one that is not is computed.
 """
@@ -17,11 +17,12 @@ from msgspec.structs import replace
 from twokey.engine.canonical import canonical, digest_of_bytes
 from twokey.engine.checks import check_flag, check_segment
 from twokey.engine.errors import Invalid
-from twokey.engine.flag import Clause, Flag, FlagType, Segment, Variation
+from twokey.engine.flag import Clause, Flag, FlagType, Rule, Segment, SegmentRule, Variation
 from twokey.engine.frozen import FrozenDict, FrozenList, freeze
 from twokey.engine.operators import shown
 
 Kept = TypeVar("Kept", Flag, Segment)
+Ruling = TypeVar("Ruling", Rule, SegmentRule)
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _SAFE = 2**53
@@ -32,7 +33,8 @@ def admit_flag(flag: Flag) -> Flag:
     check_flag(flag)
     try:
         variations = tuple(_one_form(flag.type, variation) for variation in flag.variations)
-        return _with_digest(replace(flag, variations=variations))
+        rules = tuple(_rule_form(rule) for rule in flag.rules)
+        return _with_digest(replace(flag, variations=variations, rules=rules))
     except Invalid as error:
         raise error.under(f"flag {flag.key}") from None
 
@@ -41,7 +43,7 @@ def admit_segment(segment: Segment) -> Segment:
     """The segment, sound by itself and with its digest."""
     check_segment(segment)
     try:
-        return _with_digest(segment)
+        return _with_digest(replace(segment, rules=tuple(_rule_form(rule) for rule in segment.rules)))
     except Invalid as error:
         raise error.under(f"segment {segment.key}") from None
 
@@ -76,7 +78,15 @@ def _one_form(wanted: FlagType, variation: Variation) -> Variation:
         formed = _FORMS[wanted](value)
     except OverflowError:
         raise Invalid(f"variation {variation.key}: value", "the number is too large", "a finite number") from None
+    except RecursionError:
+        raise Invalid(f"variation {variation.key}: value", "nested too deeply", "a few levels") from None
     return variation if formed is value else Variation(key=variation.key, value=formed)
+
+
+def _rule_form(rule: Ruling) -> Ruling:
+    if _plain_clauses(rule.clauses):
+        return rule
+    return replace(rule, clauses=tuple(replace(one, values=tuple(map(freeze, one.values))) for one in rule.clauses))
 
 
 def _frozen(value: Any) -> Any:

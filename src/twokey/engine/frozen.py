@@ -9,6 +9,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, NoReturn
 
+from twokey.engine.canonical import es_number
+
 
 def _refuse(self: object, *_args: object, **_kwargs: object) -> NoReturn:
     raise TypeError("a value that a flag serves is shared and cannot be changed; take a copy with copy.deepcopy(value)")
@@ -48,9 +50,14 @@ class FrozenList(list[Any]):
 
 
 def freeze(value: Any) -> Any:
-    """The same JSON value with every object and array in it made unchangeable."""
+    """The JSON value as its canonical bytes would read, with every object and array in it made unchangeable."""
     if isinstance(value, dict):
         return FrozenDict({key: freeze(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
         return FrozenList([freeze(item) for item in value])
-    return value
+    return as_read(value) if isinstance(value, float) else value
+
+
+def as_read(value: float) -> int | float:
+    """The number that a reader of its canonical form gets: an integer where no fraction or exponent is written."""
+    return int(es_number(value)) if value.is_integer() and abs(value) < 1e21 else value
