@@ -185,3 +185,16 @@ def test_a_resolved_alert_that_nobody_knew_opens_nothing(world: World) -> None:
     assert receipts[0].outcome is Outcome.IGNORED
     with world.store.read() as uow:
         assert uow.cases.where() == ()
+
+
+def test_telemetry_that_lags_behind_its_alert_is_looked_at_again(world: World) -> None:
+    world.clock.forward(minutes=31)
+    receive(world.store, world.service, PROJECT, ENVIRONMENT, [alert(at=world.clock())])
+    world.work()
+    assert the_case(world).status is CaseStatus.TRIAGED
+    world.traffic(3000, slow=0.04, slow_candidate=HARMED)
+    world.clock.forward(minutes=1)
+    world.work()
+    assert the_case(world).status is CaseStatus.ACTING
+    with world.store.read() as uow:
+        assert uow.findings.count(case=the_case(world).id) == 2

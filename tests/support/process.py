@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,7 +129,7 @@ class ServerProcess:
         return client
 
     def approve(self, name: str, proposal: dict[str, Any]) -> dict[str, Any]:
-        with self.person(name) as client:
+        with closing(self.person(name)) as client:
             answer = client.post(
                 f"/api/v1/proposals/{proposal['id']}/approve",
                 json={"digest": proposal["digest"], "password": PASSWORD},

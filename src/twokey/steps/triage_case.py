@@ -3,7 +3,9 @@
 Rules kept here:
 - reading the telemetry takes time, so it happens outside the transaction; the finding is kept once, with its evidence;
 - every figure is read again before the finding is kept, and what is not supported is on record as such;
-- a case that somebody moved on in the meantime is left alone.
+- a case that somebody moved on in the meantime is left alone;
+- telemetry may lag behind an alert: where the analyst abstains it looks again for a while, and says so only if it then
+  sees more.
 """
 
 from __future__ import annotations
@@ -28,20 +30,38 @@ LOOK_BACK = timedelta(hours=24)
 CONTEXTS = 500
 """So many recent contexts tell which attributes cohorts could be cut by."""
 ATTRIBUTES = 12
+AGAIN, PATIENCE = timedelta(seconds=30), timedelta(minutes=30)
 
 
 def triage(store: Store, telemetry: Telemetry, case_id: str) -> Finding | None:
     """The analyst's finding of a case; nothing where the case is not open any more. Raises NotFound."""
     with store.read() as uow:
-        case = uow.cases.get(case_id)
-        if case.status is not CaseStatus.OPEN:
+        if not _undecided(uow, case_id):
             return None
         now = uow.now
         collected = _Collector(uow, telemetry, now).collect(case_id)
     with store.begin() as uow:
-        if uow.cases.get(case_id).status is not CaseStatus.OPEN:
+        if not _undecided(uow, case_id):
             return None
-        return _keep(uow, analyse(collected, id=uow.new_id("finding"), now=now, new_id=uow.new_id))
+        analysis = analyse(collected, id=uow.new_id("finding"), now=now, new_id=uow.new_id)
+        _look_again(uow, case_id, analysis)
+        first = uow.cases.get(case_id).status is CaseStatus.OPEN
+        return _keep(uow, analysis) if first or analysis.operations else None
+
+
+def _undecided(uow: UnitOfWork, case_id: str) -> bool:
+    """Whether the case still waits for a finding that recommends something."""
+    case = uow.cases.get(case_id)
+    if case.status is CaseStatus.OPEN:
+        return True
+    findings = uow.findings.where(case=case_id, limit=1)
+    abstained = bool(findings) and not findings[0].operations
+    return case.status is CaseStatus.TRIAGED and abstained and not uow.proposals.count(case=case_id)
+
+
+def _look_again(uow: UnitOfWork, case_id: str, analysis: Analysis) -> None:
+    if not analysis.operations and uow.now - uow.cases.get(case_id).opened_at < PATIENCE:
+        uow.jobs.enqueue(JobKind.TRIAGE_CASE, case_id, uow.now + AGAIN, key=f"{case_id}:{uow.now.isoformat()}")
 
 
 class _Collector:
@@ -117,7 +137,8 @@ def _keep(uow: UnitOfWork, analysis: Analysis) -> Finding:
     finding = msgspec.structs.replace(analysis.finding, operations=analysis.operations, title=analysis.title)
     uow.findings.add(finding)
     case = uow.cases.get(finding.case)
-    uow.cases.replace(case.to(CaseStatus.TRIAGED, uow.now))
+    if case.status is CaseStatus.OPEN:
+        uow.cases.replace(case.to(CaseStatus.TRIAGED, uow.now))
     grounded = ground(finding, {each.id: each for each in analysis.evidence})
     uow.audit.append(
         Happening(

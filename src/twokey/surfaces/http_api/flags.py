@@ -103,16 +103,15 @@ def explain_flag(project: str, environment: str, key: str, body: ExplainRequest,
     """What this context gets, and why."""
     snapshot = services.hub.snapshot(project, environment)
     resolution, explanation = evaluate(snapshot, key, body.context), explain(snapshot, key, body.context)
-    tree = msgspec.to_builtins(explanation)
     return ExplainView(
         value=resolution.value,
         variation=resolution.variation,
         reason=str(resolution.reason),
         rule=resolution.rule,
         revision=resolution.revision,
-        error=str(resolution.error) if resolution.error else None,
-        sentences=list(tree.get("sentences", [])),
-        tree=tree,
+        error=resolution.error.message if resolution.error else None,
+        sentences=explanation.text().splitlines(),
+        tree=msgspec.to_builtins(explanation),
     )
 
 
