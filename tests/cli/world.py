@@ -28,6 +28,7 @@ class Asked:
     body: Any
     headers: httpx.Headers
     query: dict[str, str]
+    raw: str = ""
 
 
 @dataclass
@@ -54,7 +55,10 @@ class FakeServer:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content) if request.content else None
-        asked = Asked(request.method, request.url.path, body, request.headers, dict(request.url.params))
+        asked = Asked(
+            request.method, request.url.path, body, request.headers, dict(request.url.params),
+            request.url.raw_path.decode().partition("?")[0],
+        )  # fmt: skip
         self.asked.append(asked)
         if asked.path == "/api/v1/session" and asked.method == "POST":
             return self._open(asked.body)

@@ -9,6 +9,7 @@ Rules this module keeps:
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -91,7 +92,13 @@ def run(arguments: Sequence[str], world: Runtime) -> int:
     except Failure as failure:
         return _fail(failure, json="--json" in arguments)
     except BrokenPipeError:
-        return _code(Exit.ERROR)
+        # Whoever read the output has read enough. Python would complain once more when it closes the stream.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        return _code(Exit.OK)
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, not a traceback
+        if world.env.get("TWOKEY_DEBUG"):
+            raise
+        return _fail(_unexpected(error), json="--json" in arguments)
     finally:
         CURRENT.reset(token)
     return Exit.OK
@@ -102,6 +109,11 @@ def _fail(failure: Failure, *, json: bool) -> int:
     if json:
         answer(failure.as_json())
     return int(failure.exit)
+
+
+def _unexpected(error: Exception) -> Failure:
+    remedy = "set TWOKEY_DEBUG=1 to see where; an older server than this command can be the reason"
+    return Failure(Exit.ERROR, "Something unexpected went wrong", f"{type(error).__name__}: {error}", remedy)
 
 
 def _code(code: object) -> int:

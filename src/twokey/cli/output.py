@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from twokey.cli.columns import GAP, widths
@@ -53,6 +54,13 @@ def tell(*lines: str) -> None:
     """Lines for people beside the answer, on standard error."""
     for line in lines:
         sys.stderr.write(plain_lines(line) + "\n")
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Whatever is drawn in the block goes to the person, on standard error, and is no part of the answer."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def heading(title: str, *words: str) -> None:

@@ -48,6 +48,7 @@ class RealTerminal:
 
     def ask(self, question: str) -> str:
         """One line of answer."""
+        sys.stdout.flush()
         sys.stderr.write(plain(question) + " ")
         sys.stderr.flush()
         return sys.stdin.readline().strip()

@@ -9,7 +9,7 @@ import typer
 
 from twokey.cli import options
 from twokey.cli.keys import Present, Proof, confirm, present
-from twokey.cli.output import answer, facts, mention_limit, say, section
+from twokey.cli.output import answer, aside, facts, mention_limit, say, section
 from twokey.cli.runtime import runtime
 from twokey.cli.server import connect, path
 
@@ -67,8 +67,9 @@ def reverse_change(
     world = runtime()
     proof = Proof(username, password_stdin)
     with present(world, proof) as person:
-        if not json:
-            _show(person, id, way)
+        if not password_stdin:
+            with aside():
+                _show(person, id, way)
         confirm(world, f"Undo it by its {way.value} now?", proof, None)
         result = person.turn(path("changes", id, "reverse"), {"way": way.value, "note": note})
     if json:

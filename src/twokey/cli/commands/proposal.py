@@ -11,7 +11,7 @@ from twokey.cli import options
 from twokey.cli.failures import usage
 from twokey.cli.files import read_document
 from twokey.cli.keys import Proof, confirm, present, require_digest
-from twokey.cli.output import answer, mention_limit, say, tell
+from twokey.cli.output import answer, aside, mention_limit, say, tell
 from twokey.cli.place import choose
 from twokey.cli.runtime import runtime
 from twokey.cli.server import connect, path
@@ -145,8 +145,9 @@ def _answer(
 
     with present(world, proof) as person:
         view = person.server.get(path("proposals", id))
-        if not json:
-            key_page(view, move)
+        if not proof.password_stdin:
+            with aside():
+                key_page(view, move)
         confirm(world, question, proof, view["digest"])
         signed = {"digest": view["digest"]} if signs_digest else {}
         after = person.turn(path("proposals", id, move), {**body, **signed})
