@@ -69,7 +69,9 @@ class Latencies:
         day, kind, service, route = nezha.SLOW[1]
         chance = random.Random(7)
         self.normal = [each.duration_us / 1000 for each in nezha.normal(home, day, route)]
-        self.fault = [each.duration_us / 1000 for each in nezha.during(home, nezha.fault(home, day, kind, service), route)]
+        self.fault = [
+            each.duration_us / 1000 for each in nezha.during(home, nezha.fault(home, day, kind, service), route)
+        ]
         chance.shuffle(self.normal)
         self.chance = chance
 
@@ -122,9 +124,7 @@ def converse(server: ServerProcess, client: OpenFeatureClient, latencies: Latenc
             }
         )
     with server.holder("telemetry") as intake:
-        answer = intake.post(
-            "/api/v1/telemetry", json={"batch_id": prefix, "exposures": exposures, "metrics": metrics}
-        )
+        answer = intake.post("/api/v1/telemetry", json={"batch_id": prefix, "exposures": exposures, "metrics": metrics})
         assert answer.status_code == 200, answer.text
         assert answer.json()["refused"] == []
 
@@ -216,10 +216,9 @@ def check_the_log(server: ServerProcess) -> None:
     with sqlite3.connect(server.folder / "twokey.db") as connection:
         for (trigger,) in connection.execute("select name from sqlite_master where type = 'trigger'").fetchall():
             connection.execute(f"drop trigger {trigger}")
-        (document,) = connection.execute('select document from audit_entries where position = 12').fetchone()
+        (document,) = connection.execute("select document from audit_entries where position = 12").fetchone()
         flipped = document[:-2] + ("x" if document[-2] != "x" else "y") + document[-1]
-        connection.execute('update audit_entries set document = ? where position = 12', (flipped,))
+        connection.execute("update audit_entries set document = ? where position = 12", (flipped,))
     bad = verify(server)
     assert bad.returncode == 6, bad.stdout
     assert "12" in bad.stdout + bad.stderr
-

@@ -21,7 +21,9 @@ REDUCE = SetWeights(flag=FLAG, rule="pro-10", weights=(("reranker_v2", 1000), ("
 WIDEN = SetWeights(flag=FLAG, rule="pro-10", weights=(("reranker_v2", 50_000), ("baseline", 50_000)))
 
 
-def drafted(world: World, *operations: Operation, by: Actor | None = None, mode: ApplyMode = ApplyMode.WHEN_OPEN) -> Proposal:
+def drafted(
+    world: World, *operations: Operation, by: Actor | None = None, mode: ApplyMode = ApplyMode.WHEN_OPEN
+) -> Proposal:
     wanted = Draft(
         project=PROJECT, environment=ENVIRONMENT, operations=operations or (REDUCE,), reason="less of it", apply=mode
     )
@@ -192,7 +194,9 @@ def test_undoing_a_reduction_needs_its_own_approval_and_an_expansions_rollback_d
     assert now(world, expansion).status is ProposalStatus.REVERSED
 
 
-def test_killing_a_flag_that_another_one_waits_for_is_said_to_widen(world: World, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_killing_a_flag_that_another_one_waits_for_is_said_to_widen(
+    world: World, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     waiting = plain_control("beta", prerequisites=(Prerequisite(flag="alpha", variations=("off",)),))
     other = World(tmp_path_factory.mktemp("prerequisites"), plain_control("alpha"), waiting)
     try:

@@ -18,7 +18,7 @@ import httpx
 from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, initial_state
 from twokey.adapters import system
 from twokey.domain.control import Control
-from twokey.domain.identity import SYSTEM, ActorKind, Role, Scope, User
+from twokey.domain.identity import SYSTEM, ActorKind, Scope, User
 from twokey.domain.policy import Environment
 from twokey.settings import Settings
 from twokey.steps.manage_access import TokenRequest, create_token, create_user
@@ -93,7 +93,16 @@ class ServerProcess:
         store.close()
 
     def start(self) -> ServerProcess:
-        command = [sys.executable, "-m", "twokey.cli.main", "serve", "--data", str(self.folder), "--port", str(self.port)]
+        command = [
+            sys.executable,
+            "-m",
+            "twokey.cli.main",
+            "serve",
+            "--data",
+            str(self.folder),
+            "--port",
+            str(self.port),
+        ]
         command += ["--database", self.settings.database] if self.settings.database else []
         self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "src"})
         eventually(self._ready, what="the server's start")

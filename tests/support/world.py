@@ -101,12 +101,8 @@ def support_control(share: int = 10_000) -> Control:
             Guardrail(
                 key="p95_latency", metric="answer_latency_ms", kind=GuardrailKind.TAIL, limit=2500, unit_label="ms"
             ),
-            Guardrail(
-                key="manual_correction_rate", metric="manual_correction", kind=GuardrailKind.RATE, limit=0.06
-            ),
-            Guardrail(
-                key="citation_failure_rate", metric="citation_failure", kind=GuardrailKind.RATE, limit=0.02
-            ),
+            Guardrail(key="manual_correction_rate", metric="manual_correction", kind=GuardrailKind.RATE, limit=0.06),
+            Guardrail(key="citation_failure_rate", metric="citation_failure", kind=GuardrailKind.RATE, limit=0.02),
         ),
     )
 
@@ -138,9 +134,7 @@ def initial_state(*controls: Control) -> State:
     staff = Segment(
         key="internal-staff",
         rules=(
-            SegmentRule(
-                clauses=(Clause(attribute="email", operator=Operator.ENDS_WITH, values=("@example.com",)),)
-            ),
+            SegmentRule(clauses=(Clause(attribute="email", operator=Operator.ENDS_WITH, values=("@example.com",)),)),
         ),
     )
     return State(
@@ -175,12 +169,12 @@ class World:
     def __init__(self, folder: Path, *controls: Control, url: str = "") -> None:
         self.clock = FakeClock()
         numbers = count(1)
-        self.store = SqlStore(url or f"sqlite:///{folder / 'twokey.db'}", self.clock, lambda kind: f"{kind}-{next(numbers):012d}")
+        self.store = SqlStore(
+            url or f"sqlite:///{folder / 'twokey.db'}", self.clock, lambda kind: f"{kind}-{next(numbers):012d}"
+        )
         self.store.migrate()
         self.telemetry = DuckTelemetry()
-        create_environment(
-            self.store, SYSTEM, Environment(project=PROJECT, key=ENVIRONMENT), initial_state(*controls)
-        )
+        create_environment(self.store, SYSTEM, Environment(project=PROJECT, key=ENVIRONMENT), initial_state(*controls))
         self.ines = self.add_person("ines", "support_ai_platform_owner")
         self.mara = self.add_person("mara", "release_manager")
         self.both = self.add_person("both", "release_manager", "support_ai_platform_owner")
@@ -283,9 +277,7 @@ class World:
             latency = chance.uniform(2600, 5000) if chance.random() < share else chance.uniform(300, 2400)
             corrected = float(chance.random() < share)
             for metric, value in (("answer_latency_ms", latency), ("manual_correction", corrected)):
-                metrics.append(
-                    MetricEvent(metric=metric, value=value, unit=unit, unit_name="conversation", at=late)
-                )
+                metrics.append(MetricEvent(metric=metric, value=value, unit=unit, unit_name="conversation", at=late))
             citation = float(chance.random() < 0.01)
             metrics.append(
                 MetricEvent(metric="citation_failure", value=citation, unit=f"page-{number}", unit_name="page", at=late)

@@ -198,7 +198,13 @@ def test_only_an_administrator_creates_people_and_tokens(server: Doors, world: W
     mara = server.person("mara")
     new = {"username": "eve", "name": "Eve", "password": "twelve letters", "roles": ["release_manager"]}
     assert problem(mara.post("/api/v1/users", json=new))["status"] == 403
-    token = {"name": "t", "kind": "agent", "scopes": ["telemetry:write"], "project": PROJECT, "environment": ENVIRONMENT}
+    token = {
+        "name": "t",
+        "kind": "agent",
+        "scopes": ["telemetry:write"],
+        "project": PROJECT,
+        "environment": ENVIRONMENT,
+    }
     assert problem(mara.post("/api/v1/tokens", json=token))["status"] == 403
     world.add_person("root", "administrator")
     root = server.person("root")

@@ -76,6 +76,8 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
     _check_times(draft, basis.environment, now)
     before, after = basis.state, apply_all(basis.state, draft.operations)
     report, action = effect(before, after), action_of(before, after, draft.operations)
+    if action is Action.NOTHING:
+        raise Invalid("operations", "they change nothing", "operations that change something")
     row = row_for(report.effect, action)
     _check_author(draft, actor, row.ai_may_draft, row.says)
     proof = prove_ways_back(before, draft.operations, basis.contexts)
