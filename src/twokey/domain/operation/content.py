@@ -5,8 +5,10 @@ Rule: objects are compared by their canonical JSON, never by `==`, to which True
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from twokey.domain.control import Control, State
@@ -32,8 +34,21 @@ def content_digest(kept: Control | Segment | None) -> str:
     if kept is None:
         return ABSENT
     if isinstance(kept, Segment):
-        return digest(replace(kept, revision=0, digest=None))
-    return digest(replace(kept, flag=replace(kept.flag, revision=0, digest=None)))
+        return digest(whole(replace(kept, revision=0, digest=None)))
+    return digest(whole(replace(kept, flag=replace(kept.flag, revision=0, digest=None))))
+
+
+def whole(value: Any) -> Any:
+    """The value as plain JSON with every field written out.
+
+    Whether a field that equals its default is left out depends on how the value was made, so equal values would give
+    different bytes.
+    """
+    if isinstance(value, Struct):
+        return {name: whole(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Mapping):
+        return {name: whole(each) for name, each in value.items()}
+    return [whole(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def same_content(one: State, other: State) -> bool:

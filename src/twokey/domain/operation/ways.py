@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from twokey.domain.control import Control, State
 from twokey.domain.exposure import RecordedContext
-from twokey.domain.operation.content import same_content
+from twokey.domain.operation.content import same_content, whole
 from twokey.domain.operation.contexts import Context, made_up
 from twokey.domain.operation.effects import Effect, effect
 from twokey.domain.operation.kinds import (
@@ -65,7 +65,7 @@ def _published_digest(state: State, key: str) -> str:
     control = state.controls.get(key)
     if control is None or control.archived:
         return "not published"
-    return digest(replace(control.flag, revision=0, digest=None))
+    return digest(whole(replace(control.flag, revision=0, digest=None)))
 
 
 def rollback(before: State, operations: Sequence[Operation]) -> tuple[Operation, ...]:

@@ -90,6 +90,15 @@ def _baseline(before: Control, after: Control) -> Iterator[str]:
         yield f"the value of the baseline `{old}` changes"
 
 
+def _prerequisites(before: Control, after: Control) -> Iterator[str]:
+    kept = {each.flag: each.variations for each in after.flag.prerequisites}
+    for each in before.flag.prerequisites:
+        if each.flag not in kept:
+            yield f"it waits for `{each.flag}` no longer"
+        elif not set(kept[each.flag]) <= set(each.variations):
+            yield f"it waits for `{each.flag}` to serve more than it did"
+
+
 def _caution(before: Control, after: Control) -> Iterator[str]:
     kept = iter(before.caution)
     if not all(any(each == known for known in kept) for each in after.caution):
@@ -120,6 +129,7 @@ _CHECKS: tuple[Callable[[Control, Control], Iterator[str]], ...] = (
     _upkeep,
     _guardrails,
     _baseline,
+    _prerequisites,
     _caution,
     _schema,
     _visibility,
