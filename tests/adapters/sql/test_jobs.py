@@ -121,6 +121,7 @@ def test_asked_for_while_it_runs_it_runs_once_more(store: SqlStore, clock: Stopw
     job = claimed(store)
     enqueue(store, "case-1", timedelta(minutes=9))
     enqueue(store, "case-1", timedelta(minutes=5))
+    enqueue(store, "case-1", timedelta(minutes=7))
     assert claim(store) is None
     complete(store, job)
     assert [(each.run_at, each.attempt) for each in waiting(store)] == [(clock.now + timedelta(minutes=5), 0)]
