@@ -177,6 +177,18 @@ class Telemetry(Protocol):
         `candidate` None pools every variation of the plan but the baseline.
         """
 
+    def arms_of_all(
+        self,
+        scope: Scope,
+        guardrails: Sequence[Guardrail],
+        plans: Sequence[StagePlan],
+        *,
+        baseline: str,
+        candidate: str | None = None,
+        window: Window = ALL_TIME,
+    ) -> tuple[tuple[StageArms, ...], ...]:
+        """`arms` for each of several guardrails of one flag, in one pass over the exposures."""
+
     def cohort_contrasts(
         self,
         scope: Scope,

@@ -222,6 +222,20 @@ def test_overall_figures_of_the_exposed_of_one_variation_and_of_everybody(sender
     assert store.overall(SCOPE, SLOW, window=Window(since=at(500))) == ArmFigures()
 
 
+def test_several_guardrails_at_once_give_what_each_gives_alone(sender: Sender, store: DuckTelemetry) -> None:
+    """Two on one metric, one that must not fall, one on the fallback itself."""
+    sender.send(
+        [met("a", "reranker", 1, served="baseline"), met("b", "baseline", 1), met("c", "reranker", 80, revision=19)],
+        [measured("a", 150, 2), measured("b", 50, 2), measured("c", 70, 81), measured("a", 0, 2, metric="wrong")],
+    )
+    p90 = msgspec.structs.replace(SLOW, key="p90", quantile=0.9, limit=60)
+    guardrails = [SLOW, p90, MEAN, msgspec.structs.replace(WRONG, worse=Worse.LOWER), fallback_guardrail()]
+    together = store.arms_of_all(SCOPE, guardrails, [TEN, HALF], baseline="baseline")
+    assert together == tuple(arms(store, each, TEN, HALF) for each in guardrails)
+    assert [found[0].candidate.failures for found in together] == [1, 1, 1, 1, 1]
+    assert store.arms_of_all(SCOPE, [], [TEN], baseline="baseline") == ()
+
+
 def test_the_same_question_gives_the_same_answer(sender: Sender, store: DuckTelemetry) -> None:
     sender.send(
         [met(f"u{each}", "reranker" if each % 3 else "baseline", each % 7) for each in range(200)],

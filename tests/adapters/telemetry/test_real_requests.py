@@ -64,7 +64,7 @@ def looks(store: DuckTelemetry, guardrail: Guardrail, times: Sequence[datetime])
     ]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("day", nezha.DAYS)
 def test_a_random_split_of_real_requests_does_not_alarm_at_any_look(day: str, seed: int) -> None:
     home = nezha.required()
@@ -72,7 +72,7 @@ def test_a_random_split_of_real_requests_does_not_alarm_at_any_look(day: str, se
     dice = random.Random(seed)
     requests = nezha.normal(home, day, "3")
     send(store, "aa", [(dice.choice(ARMS), each) for each in requests])
-    ends = [datetime.fromtimestamp(requests[len(requests) * part // 12 - 1].at_ms / 1000, UTC) for part in range(1, 13)]
+    ends = [datetime.fromtimestamp(requests[len(requests) * part // 6 - 1].at_ms / 1000, UTC) for part in range(1, 7)]
     for guardrail in (tail(home, day, "3"), mean(1000)):
         statuses = [str(each.status) for each in looks(store, guardrail, ends)]
         assert "breached" not in statuses

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+import mmh3
 import msgspec
 
 from twokey.adapters.telemetry.schema import micros
@@ -29,6 +30,11 @@ def facts(values: Mapping[str, str | int | float | bool]) -> str:
     return check_facts(_encode(values)).decode()
 
 
+def who(unit_name: str, unit: str) -> int:
+    """The number that stands for a unit wherever units are joined or counted."""
+    return int(mmh3.hash64(f"{unit_name}\0{unit}", signed=True)[0])
+
+
 def exposure_row(scope: Scope, record: Exposure) -> Row:
     """One row of `exposures`."""
     return (
@@ -41,6 +47,7 @@ def exposure_row(scope: Scope, record: Exposure) -> Row:
         record.served,
         record.unit,
         record.unit_name,
+        who(record.unit_name, record.unit),
         micros(record.at),
         record.reason,
         facts(record.context),
@@ -56,6 +63,7 @@ def metric_row(scope: Scope, record: MetricEvent) -> Row:
         record.value,
         record.unit,
         record.unit_name,
+        who(record.unit_name, record.unit),
         micros(record.at),
         record.flag,
         record.variation,

@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 
 from twokey.adapters.telemetry import arms, rows, views
+from twokey.adapters.telemetry.members import Split
 from twokey.adapters.telemetry.schema import TABLES, micros
 from twokey.domain.errors import Conflict
 from twokey.domain.guardrail import ArmFigures, Guardrail, StageArms
@@ -142,7 +143,22 @@ class DuckTelemetry:
     ) -> tuple[StageArms, ...]:
         """Both arms of a guardrail by rule and stage, one entry per plan."""
         with self._reading() as cursor:
-            return arms.stage_arms(cursor, scope, guardrail, arms.Split.of(plans, baseline, candidate), window)
+            (found,) = arms.stage_arms(cursor, scope, [guardrail], Split.of(plans, baseline, candidate), window)
+        return found
+
+    def arms_of_all(
+        self,
+        scope: Scope,
+        guardrails: Sequence[Guardrail],
+        plans: Sequence[StagePlan],
+        *,
+        baseline: str,
+        candidate: str | None = None,
+        window: Window = ALL_TIME,
+    ) -> tuple[tuple[StageArms, ...], ...]:
+        """`arms` for each of several guardrails of one flag, in one pass."""
+        with self._reading() as cursor:
+            return arms.stage_arms(cursor, scope, guardrails, Split.of(plans, baseline, candidate), window)
 
     def cohort_contrasts(
         self,
@@ -157,13 +173,9 @@ class DuckTelemetry:
         values: int = 20,
     ) -> tuple[CohortContrast, ...]:
         """`arms` for each of the most frequent values of each attribute."""
-        split = arms.Split.of(plans, baseline, candidate)
+        split = Split.of(plans, baseline, candidate)
         with self._reading() as cursor:
-            return tuple(
-                contrast
-                for attribute in attributes
-                for contrast in arms.cohorts(cursor, scope, guardrail, split, window, attribute, values)
-            )
+            return arms.cohorts(cursor, scope, guardrail, split, window, attributes, values)
 
     def overall(
         self, scope: Scope, guardrail: Guardrail, *, window: Window = ALL_TIME, assigned: Sequence[str] | None = None

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 import duckdb
 import msgspec
 
-from twokey.adapters.telemetry.arms import Values, failed, place, threshold, window_values
+from twokey.adapters.telemetry.arms import failed, threshold
+from twokey.adapters.telemetry.members import Values, place, window_values
 from twokey.adapters.telemetry.schema import micros, moment
 from twokey.domain.guardrail import Guardrail, GuardrailKind
 from twokey.domain.telemetry import (
@@ -50,20 +51,20 @@ def _bucket_width(window: Window, buckets: int) -> int:
 
 _SERIES = """
 WITH events AS (
-    SELECT unit_name, unit, happened, value, CASE WHEN flag = $flag THEN variation END AS own
+    SELECT who, happened, value, CASE WHEN flag = $flag THEN variation END AS own
     FROM metrics e
     WHERE project = $project AND environment = $environment AND metric = $metric
         AND happened >= $since AND happened < $until
 ),
 met AS (
-    SELECT unit_name, unit, happened, any_value(assigned ORDER BY revision DESC, assigned) AS assigned FROM exposures
+    SELECT who, happened, any_value(assigned ORDER BY revision DESC, assigned) AS assigned FROM exposures
     WHERE project = $project AND environment = $environment AND flag = $flag AND happened < $until
-    GROUP BY unit_name, unit, happened
+    GROUP BY who, happened
 ),
 placed AS (
     SELECT e.happened, e.value, coalesce(e.own, met.assigned) AS variation
     FROM events e ASOF LEFT JOIN met
-        ON e.unit_name = met.unit_name AND e.unit = met.unit AND e.happened >= met.happened
+        ON e.who = met.who AND e.happened >= met.happened
 )
 SELECT (happened - $since) // $width AS bucket, variation, {figure}, count(*)
 FROM placed GROUP BY bucket, variation ORDER BY bucket, variation NULLS LAST"""
@@ -103,7 +104,7 @@ def _bucket(window: Window, width: int, bucket: int) -> datetime:
 
 
 _EXPOSURE_SERIES = f"""
-SELECT (happened - $since) // $width AS bucket, assigned, count(*), count(DISTINCT (unit_name, unit)),
+SELECT (happened - $since) // $width AS bucket, assigned, count(*), count(DISTINCT who),
        count(*) FILTER (WHERE served <> assigned)
 FROM exposures WHERE {_HERE} AND flag = $flag AND {_WHEN}
 GROUP BY bucket, assigned ORDER BY bucket, assigned"""  # noqa: S608
@@ -126,7 +127,7 @@ def exposure_series(
 # ---------------------------------------------------------------- in total
 
 _EXPOSURE_COUNTS = f"""
-SELECT rule, assigned, served, count(*), count(DISTINCT (unit_name, unit))
+SELECT rule, assigned, served, count(*), count(DISTINCT who)
 FROM exposures WHERE {_HERE} AND flag = $flag AND {_WHEN}
 GROUP BY rule, assigned, served ORDER BY rule NULLS FIRST, assigned, served"""  # noqa: S608
 
@@ -142,19 +143,19 @@ def exposure_counts(cursor: duckdb.DuckDBPyConnection, scope: Scope, window: Win
 
 _PRESENCE = f"""
 WITH events AS (
-    SELECT unit_name, unit, happened, flag IS NOT DISTINCT FROM $flag AND variation IS NOT NULL AS own
+    SELECT who, unit_name, happened, flag IS NOT DISTINCT FROM $flag AND variation IS NOT NULL AS own
     FROM metrics WHERE {_HERE} AND metric = $metric AND {_WHEN}
 ),
 met AS (
-    SELECT unit_name, unit, min(happened) AS entered FROM exposures
-    WHERE {_HERE} AND flag = $flag AND happened < $until GROUP BY unit_name, unit
+    SELECT who, min(happened) AS entered FROM exposures
+    WHERE {_HERE} AND flag = $flag AND happened < $until GROUP BY who
 ),
 placed AS (
-    SELECT e.unit_name, e.unit, e.own OR coalesce(e.happened >= met.entered, false) AS joined
-    FROM events e LEFT JOIN met USING (unit_name, unit)
+    SELECT e.who, e.unit_name, e.own OR coalesce(e.happened >= met.entered, false) AS joined
+    FROM events e LEFT JOIN met USING (who)
 )
-SELECT count(*), count(DISTINCT (unit_name, unit)), count(*) FILTER (WHERE joined),
-       count(DISTINCT (unit_name, unit)) FILTER (WHERE joined), list_sort(list(DISTINCT unit_name))
+SELECT count(*), count(DISTINCT who), count(*) FILTER (WHERE joined),
+       count(DISTINCT who) FILTER (WHERE joined), list_sort(list(DISTINCT unit_name))
 FROM placed"""  # noqa: S608
 
 
@@ -185,10 +186,11 @@ def metrics(cursor: duckdb.DuckDBPyConnection, scope: Scope, window: Window) -> 
 # ---------------------------------------------------------------- contexts and changes
 
 _CONTEXTS = f"""
-SELECT unit, unit_name, any_value(context ORDER BY happened DESC, revision DESC, context), count(*), max(happened),
+SELECT any_value(unit) AS unit, any_value(unit_name) AS unit_name,
+       any_value(context ORDER BY happened DESC, revision DESC, context), count(*), max(happened) AS latest,
        any_value(assigned ORDER BY happened DESC, revision DESC, context)
 FROM exposures WHERE {_HERE} AND ($flag = '' OR flag = $flag) AND {_WHEN}
-GROUP BY unit_name, unit ORDER BY max(happened) DESC, unit_name, unit LIMIT $limit"""  # noqa: S608
+GROUP BY who ORDER BY latest DESC, unit_name, unit LIMIT $limit"""  # noqa: S608
 
 
 def contexts(

@@ -1,0 +1,183 @@
+"""Who belongs to which arm of which stage.
+
+Rules kept here:
+- a unit (unit name and id together) belongs to the stage and the assigned variation of its first exposure that one of
+  the plans covers; it leaves with its next exposure in another stage or variation, and never enters again;
+- a metric event that names flag, variation and revision itself stands for the exposure of a unit that has none;
+- the answer is a temporary table of the reader's own cursor, `members`: made once, read by every question about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import msgspec
+
+from twokey.adapters.telemetry.schema import FIRST, LAST, micros
+from twokey.domain.telemetry import Scope, StagePlan, Window
+
+Value = str | int | float | None | list[str] | list[int] | list[float] | list[bool] | list[str | None]
+Values = dict[str, Value]
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """The plans, and which variations make up the two arms."""
+
+    plans: tuple[StagePlan, ...]
+    baseline: str
+    candidate: str | None
+
+    @classmethod
+    def of(cls, plans: Sequence[StagePlan], baseline: str, candidate: str | None) -> Split:
+        """Every variation but the baseline makes up the candidate arm, unless one is named."""
+        return cls(plans=tuple(plans), baseline=baseline, candidate=candidate)
+
+    def share(self, plan: StagePlan) -> float:
+        """The candidate's planned share among the two arms."""
+        ours = sum(weight for name, weight in plan.shares.items() if self.is_candidate(name))
+        total = ours + plan.shares.get(self.baseline, 0)
+        return ours / total if total else 0.0
+
+    def is_candidate(self, variation: str) -> bool:
+        """Whether that variation belongs to the candidate arm."""
+        return variation != self.baseline if self.candidate is None else variation == self.candidate
+
+    def values(self) -> Values:
+        """As parameters of a statement: the plans, and the arm of every planned variation (1 candidate, 0 baseline)."""
+        members = [
+            (stage, name, int(self.is_candidate(name)))
+            for stage, plan in enumerate(self.plans)
+            for name in plan.shares
+            if name == self.baseline or self.is_candidate(name)
+        ]
+        return {
+            "plan_stage": list(range(len(self.plans))),
+            "plan_rule": [plan.rule for plan in self.plans],
+            "plan_first": [plan.first_revision for plan in self.plans],
+            "plan_last": [LAST if plan.last_revision is None else plan.last_revision for plan in self.plans],
+            "arm_stage": [stage for stage, _, _ in members],
+            "arm_variation": [name for _, name, _ in members],
+            "arm_candidate": [candidate for _, _, candidate in members],
+        }
+
+
+def window_values(window: Window) -> Values:
+    """A window's ends as parameters."""
+    since = FIRST if window.since is None else micros(window.since)
+    until = LAST if window.until is None else micros(window.until)
+    return {"since": since, "until": until}
+
+
+def place(scope: Scope) -> Values:
+    """A flag's place as parameters."""
+    return {"project": scope.project, "environment": scope.environment, "flag": scope.flag or ""}
+
+
+# ---------------------------------------------------------------- by plans
+
+_BY_PLANS = """
+CREATE OR REPLACE TEMP TABLE everyone AS
+WITH plans AS (
+    SELECT unnest($plan_stage::BIGINT[]) AS stage, unnest($plan_rule::VARCHAR[]) AS rule,
+           unnest($plan_first::BIGINT[]) AS first_revision, unnest($plan_last::BIGINT[]) AS last_revision
+),
+arm_of AS (
+    SELECT unnest($arm_stage::BIGINT[]) AS stage, unnest($arm_variation::VARCHAR[]) AS assigned,
+           unnest($arm_candidate::BIGINT[]) AS candidate
+),
+seen AS (
+    SELECT e.who, e.happened, e.revision, e.assigned, e.served, plans.stage, {context} AS context
+    FROM exposures e
+    LEFT JOIN plans ON e.rule IS NOT DISTINCT FROM plans.rule
+        AND e.revision BETWEEN plans.first_revision AND plans.last_revision
+    WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag
+        AND e.happened >= $since AND e.happened < $until
+),
+met AS (
+    SELECT * FROM seen
+    UNION ALL
+    SELECT e.who, e.happened, e.revision, e.variation, e.variation, plans.stage, NULL
+    FROM metrics e
+    JOIN plans ON e.rule IS NOT DISTINCT FROM plans.rule
+        AND e.revision BETWEEN plans.first_revision AND plans.last_revision
+    ANTI JOIN seen ON seen.who = e.who
+    WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag
+        AND e.variation IS NOT NULL AND e.happened >= $since AND e.happened < $until
+),
+entries AS (
+    SELECT who, min({{'happened': happened, 'revision': revision, 'stage': stage, 'assigned': assigned}}) AS entry,
+           arg_min(context, happened) AS context
+    FROM met WHERE stage IS NOT NULL GROUP BY who
+),
+stays AS (
+    SELECT who, any_value(entry.stage) AS stage, any_value(entry.assigned) AS assigned,
+           any_value(entry.happened) AS entered, any_value(entries.context) AS context,
+           coalesce(min(happened) FILTER (
+               WHERE happened >= entry.happened
+                   AND (met.stage IS DISTINCT FROM entry.stage OR met.assigned <> entry.assigned)), $until) AS left_at,
+           min(happened) FILTER (
+               WHERE happened >= entry.happened AND met.served <> met.assigned
+                   AND met.stage = entry.stage AND met.assigned = entry.assigned) AS fell_at
+    FROM met JOIN entries USING (who) GROUP BY who
+)
+SELECT who, stage, assigned, entered, left_at, stays.context, candidate, rule, first_revision, last_revision,
+       coalesce(fell_at < left_at, false) AS fell, NULL::VARCHAR AS cohort
+FROM stays JOIN arm_of USING (stage, assigned) JOIN plans USING (stage)"""
+
+
+def by_plans(
+    cursor: duckdb.DuckDBPyConnection, scope: Scope, split: Split, window: Window, *, contexts: bool = False
+) -> None:
+    """Fill `members` with the units of both arms of every plan; with their contexts where cohorts are asked for."""
+    statement = _BY_PLANS.format(context="e.context" if contexts else "NULL::VARCHAR")
+    cursor.execute(statement, place(scope) | window_values(window) | split.values())
+    cursor.execute("CREATE OR REPLACE TEMP TABLE members AS SELECT * FROM everyone")
+
+
+_BY_COHORT = """
+CREATE OR REPLACE TEMP TABLE members AS
+WITH known AS (
+    SELECT * REPLACE (json_extract_string(context, $path) AS cohort) FROM everyone
+)
+SELECT * FROM known WHERE cohort IN (
+    SELECT cohort FROM known WHERE cohort IS NOT NULL GROUP BY cohort ORDER BY count(*) DESC, cohort LIMIT $values)"""
+
+
+def by_cohort(cursor: duckdb.DuckDBPyConnection, attribute: str, values: int) -> None:
+    """Keep in `members` the units with one of the most frequent values of an attribute, as their `cohort`."""
+    pointer = "/" + attribute.replace("~", "~0").replace("/", "~1")
+    cursor.execute(_BY_COHORT, {"path": pointer, "values": values})
+
+
+# ---------------------------------------------------------------- without arms
+
+_COLUMNS = """0 AS stage, NULL::VARCHAR AS assigned, {entered} AS entered, $until AS left_at, 1 AS candidate,
+       NULL::VARCHAR AS rule, 0 AS first_revision, 0 AS last_revision, {fell} AS fell, NULL::VARCHAR AS cohort"""
+
+_EXPOSED = f"""
+CREATE OR REPLACE TEMP TABLE members AS
+SELECT who, {_COLUMNS.format(entered="min(happened)", fell="bool_or(served <> assigned)")}
+FROM exposures
+WHERE project = $project AND environment = $environment AND flag = $flag AND happened >= $since AND happened < $until
+    AND ($assigned::VARCHAR[] IS NULL OR list_contains($assigned::VARCHAR[], assigned))
+GROUP BY who"""  # noqa: S608 - assembled from this module's own text
+
+_EVERYBODY = f"""
+CREATE OR REPLACE TEMP TABLE members AS
+SELECT DISTINCT who, {_COLUMNS.format(entered="$since", fell="false")}
+FROM metrics
+WHERE project = $project AND environment = $environment AND metric = $metric
+    AND happened >= $since AND happened < $until"""  # noqa: S608 - assembled from this module's own text
+
+
+def exposed(cursor: duckdb.DuckDBPyConnection, scope: Scope, window: Window, assigned: Sequence[str] | None) -> None:
+    """Fill `members` with everybody exposed to the flag in the window (to one of these variations)."""
+    names = None if assigned is None else list(assigned)
+    cursor.execute(_EXPOSED, place(scope) | window_values(window) | {"assigned": names})
+
+
+def everybody(cursor: duckdb.DuckDBPyConnection, scope: Scope, window: Window, metric: str) -> None:
+    """Fill `members` with every unit that has the metric in the window."""
+    values: Values = {"project": scope.project, "environment": scope.environment, "metric": metric}
+    cursor.execute(_EVERYBODY, values | window_values(window))
