@@ -1,4 +1,4 @@
-"""A whole control plane in memory, with a clock that only moves when told: for tests that tell a case from end to end."""
+"""A whole control plane with a clock that only moves when told: for tests that tell a case from end to end."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ class World:
         seed: int = 1,
         prefix: str = "c",
     ) -> None:
-        """Conversations that ended before now: assigned by the published snapshot, each with one latency, one correction.
+        """Conversations that ended before now: assigned by the published snapshot, each with its latency and correction.
 
         `slow` is the share of answers over the limit for the baseline, `slow_candidate` for the candidate.
         """

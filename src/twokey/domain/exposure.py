@@ -4,8 +4,8 @@ Rules kept here:
 - it replays what was really seen, through the engine, with nothing estimated: a share is of the replayed units;
 - each recorded context is one unit; `weight` (its exposures) does not make it count more;
 - a unit is *exposed* when a flag gives it anything but the baseline; a flag that is not published gives `FALLBACK`;
-- what it says of cohorts is bounded: at most `MAX_ATTRIBUTES` attributes with at most `MAX_VALUES` values each, and none
-  that is nearly as many-valued as the units themselves.
+- what it says of cohorts is bounded: at most `MAX_ATTRIBUTES` attributes with at most `MAX_VALUES` values each, and
+  none that is nearly as many-valued as the units themselves.
 """
 
 from __future__ import annotations

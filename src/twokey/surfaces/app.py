@@ -17,8 +17,8 @@ from starlette.exceptions import HTTPException
 from twokey import __version__
 from twokey.surfaces import signal_webhooks
 from twokey.surfaces.auth import Authenticator
+from twokey.surfaces.calls import OURS, PROBLEMS, answer
 from twokey.surfaces.http_api import access, audit, cases, changes, events, flags, proposals, telemetry
-from twokey.surfaces.http_api.dependencies import OURS, PROBLEMS, answer
 from twokey.surfaces.http_errors import MEDIA_TYPE, problem
 from twokey.surfaces.ofrep import PREFIX, Ofrep
 from twokey.surfaces.services import Services

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -11,8 +11,22 @@ from twokey.domain.errors import Refused
 from twokey.domain.identity import ActorKind, Scope
 from twokey.domain.signal import parse_alertmanager
 from twokey.steps.receive_signal import receive
-from twokey.surfaces.http_api.dependencies import JSON_BODY, Acts, Serves
-from twokey.surfaces.http_api.models import Received, ReceivedAlert
+from twokey.surfaces.calls import JSON_BODY, Acts, Serves
+from twokey.surfaces.shapes import Model
+
+
+class Received(Model):
+    """What became of an alert payload: per alert its signal, its case and what happened to it."""
+
+    results: list[ReceivedAlert]
+
+
+class ReceivedAlert(Model):
+    fingerprint: str
+    outcome: Literal["opened", "joined", "repeated", "resolved", "ignored"]
+    case: str | None
+    signal: str | None
+
 
 router = APIRouter(prefix="/signals/v1", tags=["signals"])
 

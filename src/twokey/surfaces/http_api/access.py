@@ -12,7 +12,7 @@ from twokey.engine.errors import Invalid
 from twokey.steps import manage_access
 from twokey.steps.record_refusal import Attempt, record
 from twokey.surfaces.auth import COOKIE, Unauthenticated, csrf_of
-from twokey.surfaces.http_api.dependencies import Acts, Authenticates, Calls, Serves, address_of
+from twokey.surfaces.calls import Acts, Authenticates, Calls, Serves, address_of
 from twokey.surfaces.http_api.models import (
     CreatedToken,
     NewToken,

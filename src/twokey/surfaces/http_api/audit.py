@@ -12,7 +12,7 @@ from twokey.domain.audit import Entry
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor
 from twokey.ports import UnitOfWork
-from twokey.surfaces.http_api.dependencies import Acts, Serves
+from twokey.surfaces.calls import Acts, Serves
 from twokey.surfaces.http_api.models import EntryView, VerificationView
 
 router = APIRouter(prefix="/audit", tags=["audit"])

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
-from twokey.surfaces.http_api.dependencies import Calls
+from twokey.surfaces.calls import Calls
 from twokey.surfaces.hub import Hub
 
 router = APIRouter(tags=["events"])

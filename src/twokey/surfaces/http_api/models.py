@@ -8,27 +8,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Model(BaseModel):
-    """Base of all shapes."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Problem(BaseModel):
-    """An RFC 9457 problem: `type` names the kind, `field` and `accepted` say what to change."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    field: str | None = None
-    accepted: str | None = None
-    remedy: str | None = None
-    gate: GateView | None = None
-
+from twokey.surfaces.shapes import GateView, Model
 
 # --- people and tokens
 
@@ -270,15 +252,6 @@ class FindingView(Model):
     citations: list[CitationView]
     gaps: list[GapView]
     lower_rungs: list[str]
-
-
-class GateView(Model):
-    """A node of the gate's explanation tree."""
-
-    status: Literal["open", "waiting", "refused"]
-    sentence: str
-    rule: str
-    children: list[GateView] = []
 
 
 class KeyView(Model):
@@ -661,16 +634,3 @@ class RefusedRecord(Model):
     kind: str
     index: int
     problem: str
-
-
-class Received(Model):
-    """What became of an alert payload: per alert its signal, its case and what happened to it."""
-
-    results: list[ReceivedAlert]
-
-
-class ReceivedAlert(Model):
-    fingerprint: str
-    outcome: Literal["opened", "joined", "repeated", "resolved", "ignored"]
-    case: str | None
-    signal: str | None

@@ -19,7 +19,6 @@ from twokey.surfaces.http_api.models import (
     BlastRadiusView,
     FlagDiff,
     GapView,
-    GateView,
     KeyView,
     LineView,
     ProposalRow,
@@ -27,6 +26,7 @@ from twokey.surfaces.http_api.models import (
     TransitionView,
     WayView,
 )
+from twokey.surfaces.shapes import GateView
 
 May = Literal["approve", "reject", "edit", "apply", "withdraw"]
 

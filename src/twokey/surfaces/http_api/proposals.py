@@ -12,7 +12,7 @@ from twokey.domain.operation import parse_operation
 from twokey.domain.proposal import ApplyMode, Proposal
 from twokey.steps import apply_change, draft_proposal, review_proposal
 from twokey.surfaces.auth import need_scope
-from twokey.surfaces.http_api.dependencies import Acts, Calls, Serves, check_reach, prove, reads
+from twokey.surfaces.calls import Acts, Calls, Serves, check_reach, prove, reads
 from twokey.surfaces.http_api.models import (
     Approve,
     EditProposal,

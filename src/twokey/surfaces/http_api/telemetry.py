@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from twokey.engine.errors import Invalid
 from twokey.engine.wire import TelemetryBatch
 from twokey.steps.ingest_telemetry import ingest
-from twokey.surfaces.http_api.dependencies import JSON_BODY, Acts, Serves
+from twokey.surfaces.calls import JSON_BODY, Acts, Serves
 from twokey.surfaces.http_api.models import AcceptedView, RefusedRecord
 
 router = APIRouter(tags=["telemetry"])

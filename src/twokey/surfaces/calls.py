@@ -1,4 +1,4 @@
-"""What every route of the API leans on: the services, the caller, and the refusals on record."""
+"""What every route leans on: the services, the caller, and the refusals on record."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from twokey.domain.errors import Conflict, Invalid, NotFound, Refused
 from twokey.domain.identity import Actor, Scope
 from twokey.steps.record_refusal import Attempt, record
 from twokey.surfaces.auth import SAFE_METHODS, Authenticator, Caller, Throttled, Unauthenticated, need_scope
-from twokey.surfaces.http_api.models import Problem
 from twokey.surfaces.http_errors import MEDIA_TYPE, headers_of, problem_of
 from twokey.surfaces.services import Services
+from twokey.surfaces.shapes import Problem
 
 log = logging.getLogger(__name__)
 OURS = (Invalid, NotFound, Conflict, Refused, Unauthenticated, Throttled)
