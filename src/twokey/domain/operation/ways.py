@@ -151,7 +151,8 @@ def _replayed(
         known = before.controls.get(key) or safe.controls[key]
         if (problem := _not_safe(snapshot, known.flag, every)) is not None:
             return proof._replace(ok=False, reason=f"after the rollback `{key}` gives {problem}")
-    reason = f"the reverse restores what was; after the rollback all of {replayed} contexts get the baseline"
+    got = f"after the rollback all of {replayed} contexts get the baseline" if flags else "nobody's value is reached"
+    reason = f"the reverse restores what was; {got}"
     return proof._replace(reason=reason, contexts_replayed=replayed)
 
 
