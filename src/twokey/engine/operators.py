@@ -155,10 +155,19 @@ def check_values(operator: Operator, values: tuple[Scalar, ...]) -> None:
 
 def shown(value: object) -> str:
     """A value for people, in backticks and cut when long; text that could be taken for something else is quoted."""
-    text = _JSON_WORDS[value] if value is None or isinstance(value, bool) else repr(value)
-    if isinstance(value, str) and value.isprintable() and any(map(str.isalpha, value)) and value not in _TAKEN:
-        text = str.__str__(value)
+    text = _words(value)
     return f"`{text if len(text) <= 80 else text[:77] + '...'}`"
+
+
+def _words(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return _JSON_WORDS[value]
+    if isinstance(value, str) and value.isprintable() and any(map(str.isalpha, value)) and value not in _TAKEN:
+        return str.__str__(value)
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - an integer may be too long to write, a foreign object may do anything
+        return f"a {type(value).__name__}"
 
 
 _JSON_WORDS = {None: "null", True: "true", False: "false"}

@@ -99,7 +99,7 @@ def _loose(data: Document) -> Any:
 
 def _accepted(types: str, rest: str) -> str:
     words = " or ".join(_WORDS.get(word.strip(), word.strip()) for word in types.split("|"))
-    return words + (rest if rest.startswith((" of ", " >")) else "")
+    return words + (rest.partition(", got")[0] if rest.startswith((" of ", " >")) else "")
 
 
 def _steps(path: str) -> Iterator[str | int]:
