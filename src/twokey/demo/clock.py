@@ -24,8 +24,8 @@ class CatchUpClock(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self) -> datetime:
         """The time now, aware, UTC."""
         real = time.time()
-        told = self.start + timedelta(seconds=(real - self.anchor) * self.speed)
-        return min(told, datetime.fromtimestamp(real, UTC))
+        behind = real - self.start.timestamp()
+        return self.start + timedelta(seconds=min((real - self.anchor) * self.speed, behind))
 
     def behind(self) -> timedelta:
         """How far it is behind the present."""

@@ -69,6 +69,12 @@ def server(port: int, clock: CatchUpClock, password: str) -> Iterator[Running]:
                 url = f"http://{HOST}:{port}"
                 _wait(process, url, log)
                 yield Running(url, folder, process)
+            except Broken as broken:
+                if process.poll() is None or broken.link == "start":
+                    raise
+                raise Broken(
+                    broken.link, f"{broken.why}. The server has ended; its last words:\n{_tail(log)}"
+                ) from None
             finally:
                 _end(process)
 

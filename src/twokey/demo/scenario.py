@@ -1,7 +1,7 @@
 """The article's example as it stands before anything happens: flags, people, limits.
 
-A support assistant answers from a retrieval profile. A reranked profile, `reranker_v2`, is on for internal staff and for
-one percent of paying conversations; a prompt's tone is under trial as well.
+A support assistant answers from a retrieval profile. A reranked profile, `reranker_v2`, is on for internal staff and
+for one percent of paying conversations; a prompt's tone is under trial as well.
 """
 
 from __future__ import annotations

@@ -43,7 +43,9 @@ class Screen:
         self._wrapped(" " * 14, text)
 
     def _wrapped(self, head: str, text: str) -> None:
-        self.line(textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)))
+        self.line(
+            textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
+        )
 
     def _bold(self, text: str) -> str:
         return f"\x1b[1m{text}\x1b[0m" if self._out.isatty() else text

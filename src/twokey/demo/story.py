@@ -24,15 +24,23 @@ from twokey.demo.traffic import Place, Traffic
 from twokey.engine.wire import ChangeEvent, ChangeKind
 
 HISTORY_MINUTES = 40.0
-HISTORY_SECONDS = 15.0
-"""How long ago the story begins, and how long telling it takes."""
+"""How long before the alert the story begins."""
 WIDENED, DEPLOYED, RETONED = 32.0, 19.0, 9.0
 """Minutes before the alert at which the rollout widens, another service is deployed, the tone's trial grows."""
-FAST, LIVE, BUSY = 340.0, 20.0, 130.0
-"""Conversations a second: while history is told, while people look, while the verdict is waited for."""
-ENOUGH = 150
-"""Conversations with the candidate before the alert fires, at least."""
 SETTLED = frozenset({"holding", "breached"})
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast the story is told: seconds for the history, and conversations a second in each of its parts.
+
+    `enough` is how many conversations must have had the candidate before the alert fires.
+    """
+
+    history_seconds: float = 15.0
+    fast: float = 340.0
+    live: float = 20.0
+    busy: float = 130.0
+    enough: int = 150
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +55,10 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
 class Story:
     """One run of the demo against a running server."""
 
-    def __init__(self, running: Running, clock: CatchUpClock, screen: Screen, password: str) -> None:
-        self.running, self.clock, self.screen = running, clock, screen
+    def __init__(
+        self, running: Running, clock: CatchUpClock, screen: Screen, password: str, pace: Pace | None = None
+    ) -> None:
+        self.running, self.clock, self.screen, self.pace = running, clock, screen, pace or Pace()
         self.passwords = {ADMINISTRATOR.username: password}
         self.desks: dict[str, Desk] = {}
         self._tokens: Tokens | None = None
@@ -108,14 +118,14 @@ class Story:
 
     def tell_history(self) -> None:
         """Forty minutes in some seconds: traffic, a rollout that two people widen, things that happen beside it."""
-        self._hurry(HISTORY_SECONDS)
+        self._hurry(self.pace.history_seconds)
         now = datetime.now(UTC)
         place = Place(url=self.running.url, evaluate_token=self.tokens.evaluate, telemetry_token=self.tokens.telemetry)
         self._traffic = Traffic(place, self.clock)
         self.screen.then(
             self.clock(), f"{PROFILE} serves {CANDIDATE} to internal staff and 1 % of paying conversations."
         )
-        self.traffic.start(FAST)
+        self.traffic.start(self.pace.fast)
         self._sleep_until(now - timedelta(minutes=WIDENED))
         self._agree(f"widen {CANDIDATE} to 10 percent", PROFILE, ROLLOUT_RULE, scenario.weights(10), "1 to 10 %")
         self._sleep_until(now - timedelta(minutes=DEPLOYED))
@@ -168,14 +178,14 @@ class Story:
 
     def _played_enough(self) -> bool | None:
         self._check_traffic()
-        enough = self.traffic.tally[(ROLLOUT_RULE, CANDIDATE)] >= ENOUGH
+        enough = self.traffic.tally[(ROLLOUT_RULE, CANDIDATE)] >= self.pace.enough
         return True if enough and self.clock.behind() < timedelta(seconds=1) else None
 
     # ------------------------------------------------------------ signal, triage, proposal
 
     def signal(self) -> None:
         """A real alert opens a case."""
-        self.traffic.start(LIVE)
+        self.traffic.start(self.pace.live)
         self._fired = datetime.now(UTC)
         received = send_alerts(self.running.url, self.tokens.signals, alarm.payload(self._fired))
         outcomes = [each["outcome"] for each in received["results"]]
@@ -261,9 +271,9 @@ class Story:
 
     def verdict(self, patience: float = 40.0) -> dict[str, Any]:
         """What telemetry says after the change."""
-        self.traffic.start(BUSY)
+        self.traffic.start(self.pace.busy)
         check = wait_for("evidence", "settled verdict", self._settled, patience, pause=1.0)
-        self.traffic.start(LIVE)
+        self.traffic.start(self.pace.live)
         for each in check["verdicts"]:
             mark = each["status"].replace("_", " ")
             self.screen.step("evidence", f"{mark}: {each['sentence']}.")

@@ -158,6 +158,7 @@ class Traffic:
         self._live: threading.Thread | None = None
         self._stop = threading.Event()
         self.problem: Exception | None = None
+        """What went wrong with the latest conversations, if anything did."""
         self.tally: Counter[tuple[str | None, str]] = Counter()
         self.seen: dict[tuple[str | None, str], Conversation] = {}
 
@@ -211,6 +212,7 @@ class Traffic:
             whole, owed = int(owed), owed % 1
             try:
                 self.play(whole)
+                self.problem = None
             except (
                 EvaluationFailed,
                 httpx.HTTPError,

@@ -8,18 +8,20 @@ from typing import Any
 from twokey.demo import scenario
 from twokey.demo.process import Broken
 from twokey.demo.screen import Screen
-from twokey.demo.story import LIVE, Story
+from twokey.demo.story import Story
 
 PAUSE = 1.0
 ASIDE = frozenset({"rejected", "withdrawn", "expired", "stale"})
 
 
-def watch(story: Story, screen: Screen) -> int:
-    """Tell what people do with the proposal and the case; 0 once the case is closed and they have read the record."""
+def watch(story: Story, screen: Screen) -> dict[str, Any]:
+    """Tell what people do with the proposal and the case; the latest check once the case is closed."""
     _invite(story, screen)
-    story.traffic.start(LIVE)
-    _Watcher(story, screen).until_closed()
-    story.verify()
+    return _Watcher(story, screen).until_closed()
+
+
+def linger(story: Story, screen: Screen) -> None:
+    """Stay until Ctrl-C, so that people can read the record."""
     screen.line()
     screen.line(f"The record: {story.running.url}/cases/{story.case}. Ctrl-C ends the demo.")
     while True:
@@ -32,7 +34,12 @@ def _invite(story: Story, screen: Screen) -> None:
     for person in scenario.PEOPLE:
         password = story.passwords[person.username]
         screen.row(f"sign in as {person.username}", password, f"turns {person.roles[0]}")
-    screen.line("  (Two browsers, or one and a private window. Traffic goes on meanwhile; Ctrl-C ends the demo.)")
+    screen.line("  In two browsers, or in one and a private window; or in a terminal:")
+    command = f"twokey proposal approve {story.proposal} --username {scenario.INES.username}"
+    screen.line(f"  TWOKEY_URL={story.running.url} {command}")
+    screen.line("  An agent may read and draft, and no more. Its token, if you want to see it refused:")
+    screen.line(f"  {story.tokens.agent}")
+    screen.line("  Traffic goes on meanwhile. Ctrl-C ends the demo.")
     screen.line()
 
 
@@ -46,14 +53,14 @@ class _Watcher:
         self._verdicts: dict[str, str] = {}
         self._recovered = False
 
-    def until_closed(self) -> None:
-        """Look once a second."""
+    def until_closed(self) -> dict[str, Any]:
+        """Look once a second; the latest check, if there was one."""
         while True:
             case = self.story.look()
             self._follow(case)
             if case["status"] == "closed":
                 self._decided(case)
-                return
+                return dict(case["checks"][0]) if case["checks"] else {}
             time.sleep(PAUSE)
 
     def _follow(self, case: dict[str, Any]) -> None:
