@@ -95,7 +95,7 @@ def run(arguments: Sequence[str], world: Runtime) -> int:
         # Whoever read the output has read enough. Python would complain once more when it closes the stream.
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
         return _code(Exit.OK)
-    except Exception as error:  # noqa: BLE001 - a person gets a sentence, not a traceback
+    except Exception as error:  # a person gets a sentence, not a traceback
         if world.env.get("TWOKEY_DEBUG"):
             raise
         return _fail(_unexpected(error), json="--json" in arguments)

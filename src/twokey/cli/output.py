@@ -102,6 +102,16 @@ def section(title: str, lines: Iterable[str]) -> None:
     _draw(grid)
 
 
+def outline(title: str, lines: Iterable[str]) -> None:
+    """A titled text whose lines are indented by the blanks they begin with, and wrapped under themselves."""
+    from rich.padding import Padding
+
+    say("")
+    heading(title)
+    for line in lines:
+        _draw(Padding(_text(line.strip()), (0, 0, 0, 2 + len(line) - len(line.lstrip(" ")))))
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, fixed: Sequence[str] = (), empty: str = "") -> None:
     """A table. The first column and those named in `fixed` are wrapped only where they are very long.
 

@@ -18,6 +18,10 @@ tokens = typer.Typer(no_args_is_help=True, help="Bearer tokens of services and a
 users = typer.Typer(no_args_is_help=True, help="People who sign in.")
 
 
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""None that is taken for another."""
+
+
 class TokenKind(StrEnum):
     """Who will use a token."""
 
@@ -115,9 +119,7 @@ def list_users(json: options.Json = False) -> None:
 def new_password(world: Runtime, *, generate: bool, password_stdin: bool) -> str:
     """A first password: made here, piped in, or typed twice."""
     if generate:
-        from secrets import token_urlsafe
-
-        return token_urlsafe(18)
+        return made_password()
     if password_stdin:
         return world.terminal.piped_line()
     if not world.terminal.is_attended():
@@ -126,3 +128,10 @@ def new_password(world: Runtime, *, generate: bool, password_stdin: bool) -> str
     if first != world.terminal.ask_password("Again:"):
         raise usage("The two passwords differ", "try again")
     return first
+
+
+def made_password() -> str:
+    """A password that can be read out and typed: five groups of five, about 123 bits."""
+    from secrets import choice
+
+    return "-".join("".join(choice(LETTERS) for _ in range(5)) for _ in range(5))

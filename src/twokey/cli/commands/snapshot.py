@@ -10,7 +10,7 @@ import typer
 from twokey.cli import options
 from twokey.cli.failures import Failure, usage
 from twokey.cli.files import read_text, write_text
-from twokey.cli.output import answer, facts, heading, tell
+from twokey.cli.output import answer, facts, heading, say, tell
 from twokey.cli.place import address, choose
 from twokey.cli.runtime import runtime
 from twokey.cli.server import connect
@@ -60,7 +60,8 @@ def validate_snapshot(
     if json:
         return answer(found)
     heading(f"{file} is valid.")
-    return facts([(name, str(value)) for name, value in found.items() if name != "ok"])
+    facts([(name, str(value)) for name, value in found.items() if name not in ("ok", "digest")])
+    return say(f"digest  {found['digest']}")
 
 
 def _invalid(file: str, error: Exception) -> Failure:

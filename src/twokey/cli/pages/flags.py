@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from twokey.cli.output import facts, heading, say, section, table
+from twokey.cli.output import facts, heading, outline, say, section, table
 from twokey.cli.times import stamp
 from twokey.documents.text import clip, plain, plain_json
 
@@ -66,7 +66,7 @@ def explain_page(key: str, view: View) -> None:
             ("revision", str(view["revision"] or "")),
         ]
     )
-    section("Why", view["sentences"])
+    outline("Why", view["sentences"])
 
 
 def _on(row: View) -> str:

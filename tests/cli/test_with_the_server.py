@@ -1,0 +1,129 @@
+"""The command line against the real server: one story, from an empty folder to a log that verifies without it."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.cli.world import FakeTerminal, Result
+from twokey.cli.exits import Exit
+from twokey.cli.main import run
+from twokey.cli.runtime import Runtime
+
+PASSWORD = "a long enough password"
+CONTROL = {
+    "flag": {
+        "key": "answer_profile", "type": "string", "enabled": True, "baseline": "baseline", "unit": "conversation",
+        "variations": [{"key": "baseline", "value": "baseline"}, {"key": "reranker_v2", "value": "reranker_v2"}],
+        "rules": [
+            {"id": "pro-10", "clauses": [{"attribute": "plan", "operator": "in", "values": ["pro"]}],
+             "serve": {"rollout": {"weights": [["reranker_v2", 10000], ["baseline", 90000]]}}}
+        ],
+        "otherwise": {"variation": "baseline"},
+    },
+    "owner": "support-ai", "purpose": "how answers are found", "surface": "retrieval", "kind": "permanent",
+    "permanent_because": "it is a mode", "approvers": ["platform_owner"], "caution": ["baseline", "reranker_v2"],
+}  # fmt: skip
+DRAFT = """
+reason: latency guardrail breached for the candidate cohort
+operations:
+  - {op: remove_rule, flag: answer_profile, rule: pro-10}
+"""
+
+
+class House:
+    """A folder, a port, and the people who use them."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.data = home, home / "data"
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            self.port = found.getsockname()[1]
+
+    def runs(self, *arguments: str, as_: str = "admin", terminal: FakeTerminal | None = None) -> Result:
+        env = {"TWOKEY_URL": f"http://127.0.0.1:{self.port}", "XDG_STATE_HOME": str(self.home / as_)}
+        world = Runtime(env=env, terminal=terminal or FakeTerminal())
+        out, err = StringIO(), StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = run(arguments, world)
+        return Result(code, out.getvalue(), err.getvalue())
+
+    def done(self, *arguments: str, as_: str = "admin", terminal: FakeTerminal | None = None) -> Result:
+        ended = self.runs(*arguments, as_=as_, terminal=terminal)
+        assert ended.code == 0, ended.err
+        return ended
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    uvicorn = pytest.importorskip("uvicorn")
+    from twokey import wiring
+    from twokey.settings import Settings
+
+    house = House(tmp_path)
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps({"format": "twokey-state/1", "controls": [CONTROL]}))
+    setting_up = ("init", "--project", "support", "--environment", "production", "--from", str(state))
+    house.done(*setting_up, "--data", str(house.data), terminal=FakeTerminal(["admin"], [PASSWORD] * 2))
+    server = wiring.build(Settings(data=house.data, port=house.port))
+    web = uvicorn.Server(uvicorn.Config(server.app, host="127.0.0.1", port=house.port, log_level="error"))
+    thread = Thread(target=web.run, daemon=True)
+    thread.start()
+    server.start()
+    while not web.started and thread.is_alive():
+        time.sleep(0.02)
+    yield house
+    web.should_exit = True
+    thread.join(10)
+    server.stop()
+
+
+def person(username: str) -> FakeTerminal:
+    return FakeTerminal([username, "y"], [PASSWORD])
+
+
+def test_from_an_empty_folder_to_a_change_that_was_undone(house: House) -> None:
+    house.done("login", terminal=person("admin"))
+    for username, role in (("ines", "release_manager"), ("mona", "platform_owner")):
+        new = ("user", "create", username, "--name", username.title(), "--role", role)
+        house.done(*new, terminal=FakeTerminal(passwords=[PASSWORD] * 2))
+    assert "10 %" in house.done("flag", "list").out
+
+    drafted = house.done("proposal", "draft", "-", "--json", terminal=FakeTerminal(piped=DRAFT)).json
+    assert (drafted["effect"], drafted["status"]) == ("narrows", "pending")
+    proposal = drafted["id"]
+    assert "current_control: answer_profile" in house.done("proposal", "show", proposal, "--yaml").out
+    assert house.done("proposal", "show", proposal).out
+
+    refused = house.runs("proposal", "approve", proposal, terminal=person("admin"))
+    assert refused.code == Exit.REFUSED, "the author never counts"
+    assert house.runs("proposal", "approve", proposal).code == Exit.USAGE, "a live session is no person"
+    first = house.done("proposal", "approve", proposal, as_="ines", terminal=person("ines"))
+    assert "waiting for platform_owner" in first.out
+    second = house.done("proposal", "approve", proposal, "--json", as_="mona", terminal=person("mona")).json
+    assert second["status"] == "applied"
+
+    change = house.done("change", "list", "--json").json[0]["id"]
+    assert house.done("change", "show", change).out
+    undone = house.done("change", "reverse", change, "--json", terminal=person("ines")).json
+    assert undone["change"] is None, "putting the rollout back widens: it waits for keys of its own"
+    assert undone["proposal"] in house.done("proposal", "list").out
+
+    assert house.done("flag", "show", "answer_profile").out
+    explained = house.done("flag", "explain", "answer_profile", "--set", "plan=pro", "--json").json
+    assert explained["variation"] == "baseline"
+
+    assert house.done("audit", "verify", "--json").json["ok"] is True
+    file = house.home / "audit.ndjson"
+    house.done("audit", "export", "-o", str(file))
+    head = house.done("audit", "verify", "--offline", "--export", str(file), "--json").json["head"]
+    database = f"sqlite:///{house.data / 'twokey.db'}"
+    house.done("audit", "verify", "--offline", "--database", database, "--head", head)
+    house.done("logout")
+    assert house.runs("case", "list").code == Exit.NOT_SIGNED_IN
