@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from twokey.domain.telemetry import RecordedContext
-from twokey.engine import Snapshot, evaluate
+from twokey.engine import TARGETING_KEY, Snapshot, evaluate
 
 __all__ = ["FALLBACK", "BlastRadius", "FlagShare", "RecordedContext", "Transition", "blast_radius"]
 
@@ -27,8 +27,8 @@ FALLBACK = "(fallback)"
 MAX_ATTRIBUTES = 12
 MAX_VALUES = 20
 MAX_TRANSITIONS = 100
-_FEW = 50
-"""An attribute with at most so many distinct values among the changed units is a cohort, not an id."""
+_FEW = 20
+"""An attribute with more distinct values than this, and than a tenth of the changed units, is an id and no cohort."""
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +100,9 @@ def blast_radius(
             for index, flag in enumerate(flags)
         ),
         transitions=_transitions(flags, changed, total),
-        by_attribute=_by_attribute([each.context for each in changed]),
+        by_attribute=_by_attribute(
+            [each.context for each in changed], {TARGETING_KEY, *(c.unit_name for c in contexts)}
+        ),
     )
 
 
@@ -134,15 +136,14 @@ def _transitions(flags: Sequence[str], changed: Sequence[_Replay], total: int) -
     )
 
 
-def _by_attribute(contexts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+def _by_attribute(contexts: Sequence[Mapping[str, Any]], units: set[str]) -> dict[str, dict[str, int]]:
     counted: dict[str, Counter[str]] = {}
     for context in contexts:
-        for name, value in context.items():
-            counted.setdefault(name, Counter())[_text(value)] += 1
+        for name in context.keys() - units:
+            counted.setdefault(name, Counter())[_text(context[name])] += 1
     cohorts = {name: values for name, values in counted.items() if len(values) <= max(_FEW, len(contexts) // 10)}
-    named = {name: values for name, values in cohorts.items() if len(values) < sum(values.values()) or len(values) == 1}
-    widest = sorted(named, key=lambda name: (-sum(named[name].values()), name))[:MAX_ATTRIBUTES]
-    return {name: _most(named[name]) for name in sorted(widest)}
+    widest = sorted(cohorts, key=lambda name: (-sum(cohorts[name].values()), name))[:MAX_ATTRIBUTES]
+    return {name: _most(cohorts[name]) for name in sorted(widest)}
 
 
 def _most(values: Counter[str]) -> dict[str, int]:

@@ -142,6 +142,8 @@ def _entry(name: str, value: object) -> str:
         return f"no {words}"
     if isinstance(value, str):
         return f"{words} {value_text(str(value))}"
+    if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+        return f"{words} {list_text(value) or 'nobody'}"
     return words if isinstance(value, tuple | dict) else f"{words} {value}"
 
 
