@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,6 +23,7 @@ from twokey.domain.operation import (
     Action,
     Effect,
     Operation,
+    Proof,
     action_of,
     apply_all,
     base_digests,
@@ -30,7 +32,7 @@ from twokey.domain.operation import (
     prove_ways_back,
     touched,
 )
-from twokey.domain.policy import POLICY_DIGEST, Environment, Gate, GateStatus, required_roles, row_for
+from twokey.domain.policy import POLICY_DIGEST, Environment, Gate, GateStatus, Row, required_roles, row_for
 from twokey.domain.proposal import ApplyMode, Author, Proposal, ProposalStatus, Way, seal
 from twokey.engine.errors import Invalid
 
@@ -83,45 +85,71 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
     proof = prove_ways_back(before, draft.operations, basis.contexts)
     if not proof.ok:
         raise Refused(f"a way back cannot be proven: {proof.reason}")
-    radius = _radius(before, after, draft.operations, basis.contexts)
-    controls = touched_controls(before, after, draft.operations)
-    return seal(
-        Proposal(
-            id=id,
-            case=draft.case,
-            project=draft.project,
-            environment=draft.environment,
-            title=draft.title or describe(draft.operations[0], before),
-            status=ProposalStatus.PENDING,
-            author=draft.author or Author(id=actor.id, kind=actor.kind, on_behalf_of=actor.on_behalf_of),
-            editors=draft.editors,
-            operations=draft.operations,
-            effect=report.effect,
-            effect_because=tuple(each.because for each in report.flags),
-            action=action,
-            reverse=Way(operations=proof.reverse, effect=proof.reverse_effect),
-            rollback=Way(operations=proof.rollback, effect=proof.rollback_effect),
-            proven_on=proof.contexts_replayed,
-            reason=draft.reason,
-            expected_effect=draft.expected_effect,
-            lower_rungs=draft.lower_rungs,
-            justification=draft.justification,
-            code_reference_review=draft.code_reference_review,
-            base_revision=before.revision,
-            base=base_digests(before, draft.operations),
-            evidence={each.id: each.sha256 for each in basis.evidence},
-            gaps=draft.gaps,
-            blast_radius=radius,
-            required_roles=required_roles(row, controls, basis.environment),
-            policy_row=row.key,
-            policy_digest=POLICY_DIGEST,
-            apply=draft.apply,
-            apply_at=draft.apply_at,
-            created_at=now,
-            expires_at=now + timedelta(hours=basis.environment.proposal_hours),
-            finding=draft.finding,
-            supersedes=draft.supersedes,
-        )
+    computed = Computed(
+        effect=report.effect,
+        because=tuple(each.because for each in report.flags),
+        action=action,
+        ways=proof,
+        row=row,
+        roles=required_roles(row, touched_controls(before, after, draft.operations), basis.environment),
+        radius=_radius(before, after, draft.operations, basis.contexts),
+    )
+    return seal(_proposal(draft, draft.author or _author(actor), basis, computed, id, now))
+
+
+class Computed(NamedTuple):
+    """What the control plane found out about a draft."""
+
+    effect: Effect
+    because: tuple[str, ...]
+    action: Action
+    ways: Proof
+    row: Row
+    roles: tuple[str, ...]
+    radius: BlastRadius
+
+
+def _author(actor: Actor) -> Author:
+    return Author(id=actor.id, kind=actor.kind, on_behalf_of=actor.on_behalf_of)
+
+
+def _proposal(draft: Draft, author: Author, basis: Basis, found: Computed, id: str, now: datetime) -> Proposal:
+    before = basis.state
+    return Proposal(
+        id=id,
+        case=draft.case,
+        project=draft.project,
+        environment=draft.environment,
+        title=draft.title or describe(draft.operations[0], before),
+        status=ProposalStatus.PENDING,
+        author=author,
+        editors=draft.editors,
+        operations=draft.operations,
+        effect=found.effect,
+        effect_because=found.because,
+        action=found.action,
+        reverse=Way(operations=found.ways.reverse, effect=found.ways.reverse_effect),
+        rollback=Way(operations=found.ways.rollback, effect=found.ways.rollback_effect),
+        proven_on=found.ways.contexts_replayed,
+        reason=draft.reason,
+        expected_effect=draft.expected_effect,
+        lower_rungs=draft.lower_rungs,
+        justification=draft.justification,
+        code_reference_review=draft.code_reference_review,
+        base_revision=before.revision,
+        base=base_digests(before, draft.operations),
+        evidence={each.id: each.sha256 for each in basis.evidence},
+        gaps=draft.gaps,
+        blast_radius=found.radius,
+        required_roles=found.roles,
+        policy_row=found.row.key,
+        policy_digest=POLICY_DIGEST,
+        apply=draft.apply,
+        apply_at=draft.apply_at,
+        created_at=now,
+        expires_at=now + timedelta(hours=basis.environment.proposal_hours),
+        finding=draft.finding,
+        supersedes=draft.supersedes,
     )
 
 

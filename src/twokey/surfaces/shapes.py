@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Model(BaseModel):
@@ -19,7 +19,7 @@ class GateView(Model):
     status: Literal["open", "waiting", "refused"]
     sentence: str
     rule: str
-    children: list[GateView] = []
+    children: list[GateView] = Field(default_factory=list)
 
 
 class Problem(BaseModel):

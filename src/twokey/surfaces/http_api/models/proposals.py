@@ -1,0 +1,186 @@
+"""Proposals, keys, ways back and changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from twokey.surfaces.http_api.models.evidence import GapView
+from twokey.surfaces.http_api.models.flags import LineView
+from twokey.surfaces.shapes import GateView, Model
+
+
+class KeyView(Model):
+    """One required role: who turned this key, or that it waits. `yours` when the signed-in person may turn it."""
+
+    role: str
+    status: Literal["approved", "waiting"]
+    person: str | None
+    name: str | None
+    at: datetime | None
+    yours: bool
+
+
+class TransitionView(Model):
+    flag: str
+    before: str
+    after: str
+    units: int
+    share: float
+
+
+class BlastRadiusView(Model):
+    """Replay of recorded contexts before and after. Shares are 0 to 1 of the sampled units."""
+
+    sampled_units: int
+    since: datetime | None
+    until: datetime | None
+    changed_units: int
+    share_before: float
+    share_after: float
+    transitions: list[TransitionView]
+    by_attribute: dict[str, dict[str, int]]
+
+
+class FlagDiff(Model):
+    """One flag's targeting now and if approved, in rows."""
+
+    flag: str
+    revision: int
+    now: list[LineView]
+    then: list[LineView]
+
+
+class WayView(Model):
+    """A way back: in words, with its computed effect; `approved_with_it` when it needs no approval of its own."""
+
+    sentences: list[str]
+    effect: str
+    approved_with_it: bool
+
+
+class ProposalRow(Model):
+    id: str
+    case: str | None
+    project: str
+    environment: str
+    title: str
+    status: str
+    action: str
+    effect: str
+    author: str
+    author_kind: str
+    on_behalf_of: str | None
+    created_at: datetime
+    expires_at: datetime
+    digest: str
+    approved: int
+    required: int
+
+
+class ProposalView(ProposalRow):
+    """One proposal whole."""
+
+    reason: str
+    expected_effect: str
+    lower_rungs: list[str]
+    effect_because: list[str]
+    operations: list[dict[str, Any]]
+    sentences: list[str]
+    diffs: list[FlagDiff]
+    reverse: WayView
+    rollback: WayView
+    gate: GateView
+    keys: list[KeyView]
+    gaps: list[GapView]
+    evidence: dict[str, str]
+    blast_radius: BlastRadiusView | None
+    base_revision: int
+    apply: str
+    apply_at: datetime | None
+    supersedes: str | None
+    change: str | None
+    may: list[Literal["approve", "reject", "edit", "apply", "withdraw"]]
+    why_not: str
+
+
+class NewProposal(Model):
+    """A draft: operations of the closed set. Reverse, rollback, effect, blast radius and digest are computed here."""
+
+    project: str
+    environment: str
+    case: str | None = None
+    title: str = Field(default="", max_length=200)
+    operations: list[dict[str, Any]] = Field(min_length=1, max_length=50)
+    reason: str = Field(min_length=1, max_length=4000)
+    expected_effect: str = Field(default="", max_length=2000)
+    justification: str = Field(default="", max_length=4000)
+    code_reference_review: str = Field(default="", max_length=2000)
+    apply: Literal["when_open", "manual", "at"] = "when_open"
+    apply_at: datetime | None = None
+
+
+class EditProposal(Model):
+    """An edit makes a new proposal with a new digest and no approvals."""
+
+    digest: str
+    operations: list[dict[str, Any]] | None = None
+    reason: str | None = Field(default=None, max_length=4000)
+    apply: Literal["when_open", "manual", "at"] | None = None
+    apply_at: datetime | None = None
+
+
+class Approve(Model):
+    """A key turned: the digest that was read, and the password typed now."""
+
+    digest: str
+    password: str = Field(max_length=1024)
+    note: str = Field(default="", max_length=2000)
+
+
+class Reject(Model):
+    digest: str
+    password: str = Field(max_length=1024)
+    note: str = Field(min_length=1, max_length=2000)
+
+
+class Prove(Model):
+    """Fresh proof for a move that needs a person present."""
+
+    password: str = Field(max_length=1024)
+    note: str = Field(default="", max_length=2000)
+
+
+class ReverseChange(Prove):
+    """Undo a change: `reverse` restores what was, `rollback` goes to the baseline."""
+
+    way: Literal["reverse", "rollback"] = "reverse"
+
+
+class ReverseResult(Model):
+    """Either the change that undid it, or, where undoing widens, the proposal that now waits for its own keys."""
+
+    change: str | None
+    proposal: str | None
+    sentence: str
+
+
+class ChangeView(Model):
+    id: str
+    project: str
+    environment: str
+    cause: str
+    case: str | None
+    proposal: str | None
+    summary: str
+    action: str
+    effect: str
+    flags: list[str]
+    revision_before: int
+    revision_after: int
+    applied_by: str
+    applied_at: datetime
+    undoes: str | None
+    may_reverse: bool
