@@ -90,6 +90,18 @@ GAP = m.GapView(
 )  # fmt: skip
 
 
+GATE: Any = {
+    "status": "waiting", "sentence": "waiting for release_manager", "rule": "reduce",
+    "children": [
+        {"status": "open", "sentence": "nobody rejected it", "rule": "veto"},
+        {
+            "status": "waiting", "sentence": "waiting for release_manager", "rule": "quorum",
+            "children": [{"status": "waiting", "sentence": "release_manager: waiting", "rule": "role"}],
+        },
+    ],
+}  # fmt: skip
+
+
 def proposal(**changes: Any) -> dict[str, Any]:
     view = m.ProposalView(
         **proposal_row(),
@@ -107,16 +119,7 @@ def proposal(**changes: Any) -> dict[str, Any]:
         ],
         reverse=m.WayView(sentences=["add rule pro-10 again"], effect="widens", approved_with_it=False),
         rollback=m.WayView(sentences=["serve baseline to everyone"], effect="narrows", approved_with_it=True),
-        gate=m.GateView(
-            status="waiting", sentence="waiting for release_manager", rule="reduce",
-            children=[
-                m.GateView(status="open", sentence="nobody rejected it", rule="veto"),
-                m.GateView(
-                    status="waiting", sentence="waiting for release_manager", rule="quorum",
-                    children=[m.GateView(status="waiting", sentence="release_manager: waiting", rule="role")],
-                ),
-            ],
-        ),
+        gate=GATE,
         keys=[key("support_ai_platform_owner", "mona"), key("release_manager", yours=True)],
         gaps=[GAP], evidence={"evidence-1": DIGEST},
         blast_radius=m.BlastRadiusView(

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from twokey.documents.text import to_second
+
 View = Mapping[str, Any]
 FORMAT = "twokey-decision-record/1"
 SHOWN_UNITS = 6
@@ -83,11 +85,15 @@ def _signals(case: View) -> list[str]:
 
 
 def _signal(signal: View) -> str:
-    state = f"resolved at {signal['resolved_at']}" if signal.get("resolved_at") else f"{signal.get('status', 'firing')}"
+    state = (
+        f"resolved at {to_second(signal['resolved_at'])}"
+        if signal.get("resolved_at")
+        else f"{signal.get('status', 'firing')}"
+    )
     seen = signal.get("seen", 1)
     times = f", received {seen} times" if seen > 1 else ""
     said = signal.get("summary") or signal["name"]
-    return f"{signal['name']} from {signal['source']} at {signal['starts_at']}{times}, {state}: {said}"
+    return f"{signal['name']} from {signal['source']} at {to_second(signal['starts_at'])}{times}, {state}: {said}"
 
 
 def _controls(case: View, proposals: Sequence[View]) -> list[str]:
@@ -100,7 +106,7 @@ def _change(change: View, proposal: View | None) -> str:
     flags = ", ".join(change["flags"])
     revisions = f"revision {change['revision_before']} to {change['revision_after']}"
     what = "; ".join(proposal["sentences"]) if proposal and proposal.get("sentences") else change["summary"]
-    return f"{flags}: {what} ({change['action']}, {change['effect']}; {revisions}; {change['applied_at']})"
+    return f"{flags}: {what} ({change['action']}, {change['effect']}; {revisions}; {to_second(change['applied_at'])})"
 
 
 def _approvals(proposals: Sequence[View]) -> list[str]:
@@ -115,7 +121,7 @@ def _approvals(proposals: Sequence[View]) -> list[str]:
 
 def _approval(key: View, proposal: View) -> str:
     who = f"{key.get('name') or key['person']} ({key['person']})"
-    return f"{who} as {key['role']} at {key['at']}, for {proposal['digest']}"
+    return f"{who} as {key['role']} at {to_second(key['at'])}, for {proposal['digest']}"
 
 
 def _affected(case: View, proposals: Sequence[View]) -> list[str]:
@@ -130,7 +136,7 @@ def _radius(radius: View) -> str:
     before, after = _percent(radius["share_before"]), _percent(radius["share_after"])
     moved = f"{radius['changed_units']} of {radius['sampled_units']} replayed units changed variation"
     by = [f"{name}: {_counts(counts)}" for name, counts in radius.get("by_attribute", {}).items()]
-    return "; ".join([f"{moved} (candidate share {before} before, {after} after)", *by])
+    return "; ".join([f"{moved} ({before} got something other than the baseline before, {after} after)", *by])
 
 
 def _counts(counts: Mapping[str, int]) -> str:

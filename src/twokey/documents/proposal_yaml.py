@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from twokey.documents.text import plain, snake
-from twokey.engine.flag import WEIGHT_TOTAL, Flag, Rule, Serve
+from twokey.engine.flag import WEIGHT_TOTAL, Flag, Operator, Rule, Serve
 
 INTERNAL_SEGMENT = "internal-staff"
 NO_GAP = "none known"
@@ -117,13 +117,17 @@ def percent_word(share: int) -> str:
 def _audience(rules: Sequence[Rule], listed: bool, internal_segment: str) -> str:
     if not rules:
         return "listed_units_only" if listed else "nobody"
-    segments = {str(value) for rule in rules for clause in rule.clauses if clause.operator == "in_segment"
-                for value in clause.values}  # fmt: skip
-    if segments == {internal_segment} and not listed:
-        return "internal_only"
-    if len(segments) == 1 and len(rules) == 1 and not listed:
-        return f"{snake(next(iter(segments)))}_only"
+    segments = {segment for rule in rules for segment in _segments(rule)}
+    if len(segments) == 1 and not listed and all(_segments(rule) for rule in rules):
+        (segment,) = segments
+        return "internal_only" if segment == internal_segment else f"{snake(segment)}_only"
     return "_and_".join(snake(rule.id) for rule in rules) + ("_and_listed_units_only" if listed else "_only")
+
+
+def _segments(rule: Rule) -> set[str]:
+    """The segments that a rule asks for; none where it asks in another way, or turns the answer round."""
+    asked = [clause for clause in rule.clauses if clause.operator is Operator.IN_SEGMENT and not clause.negate]
+    return {str(value) for clause in asked for value in clause.values}
 
 
 def _serves(flag: Flag) -> tuple[Serve, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twokey.documents.markdown import bullets, code, prose, table
+from twokey.documents.text import to_second
 
 View = Mapping[str, Any]
 
@@ -29,7 +30,7 @@ def _head(case: View) -> str:
     facts = [
         f"Case {code(case['id'])}, {prose(case['project'])} / {prose(case['environment'])}",
         f"Severity: {prose(case['severity'] or 'not said')}",
-        f"Status: {prose(case['status'])}, opened {case['opened_at']}",
+        f"Status: {prose(case['status'])}, opened {to_second(case['opened_at'])}",
         f"Owner: {prose(case['owner'] or 'nobody yet')}",
     ]
     return f"# Decision record: {prose(case['title'])}\n\n{bullets(facts)}"
@@ -42,7 +43,7 @@ def _decision(decision: View | None) -> str:
         f"Rationale: {prose(decision['rationale'])}",
         f"Outcome: {prose(decision['outcome'])}",
         f"Owner: {prose(decision['owner'])}, review on {decision['review_date']}",
-        f"Decided by {prose(decision['decided_by'])} at {decision['decided_at']}",
+        f"Decided by {prose(decision['decided_by'])} at {to_second(decision['decided_at'])}",
     ]
     return f"## Decision: {prose(str(decision['choice']).replace('_', ' '))}\n\n{bullets(facts)}"
 
@@ -55,7 +56,7 @@ def _finding(finding: View | None) -> str:
     if finding is None:
         return "## What was recommended\n\nNo finding was made."
     facts = [
-        f"By {prose(finding['author'])} at {finding['at']}, confidence {finding['confidence'] * 100:.0f} %",
+        f"By {prose(finding['author'])} at {to_second(finding['at'])}, confidence {finding['confidence'] * 100:.0f} %",
         f"Recommended: {prose(str(finding['recommendation']).replace('_', ' '))}. {prose(finding['reason'])}",
         *(f"Unsupported by its evidence: {prose(each)}" for each in finding["unsupported"]),
         *(f"A milder step would not do: {prose(each)}" for each in finding.get("lower_rungs") or ()),
@@ -80,7 +81,9 @@ def _proposal(proposal: View) -> str:
 def _keys(keys: Sequence[View]) -> str:
     if not keys:
         return ""
-    rows = [[prose(each["role"]), each["status"], prose(each["person"] or ""), str(each["at"] or "")] for each in keys]
+    rows = [
+        [prose(each["role"]), each["status"], prose(each["person"] or ""), to_second(each["at"] or "")] for each in keys
+    ]
     return table(["key", "status", "person", "at"], rows)
 
 
@@ -96,7 +99,7 @@ def _timeline(timeline: Sequence[View]) -> str:
     if not timeline:
         return ""
     rows = [
-        [str(each["at"]), prose(each["step"]), prose(each["actor"]), _happened(each), str(each["entry"])]
+        [to_second(each["at"]), prose(each["step"]), prose(each["actor"]), _happened(each), str(each["entry"])]
         for each in timeline
     ]
     return "## Timeline\n\n" + table(["at", "step", "who", "what", "entry"], rows)

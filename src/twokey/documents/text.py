@@ -44,6 +44,11 @@ def clip(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(0, width - 1)].rstrip() + "…"
 
 
+def to_second(moment: object) -> str:
+    """An RFC 3339 time without fractions of a second; anything else as it is."""
+    return re.sub(r"(?<=T\d\d:\d\d:\d\d)\.\d+(?=Z$|[+-]\d\d:\d\d$)", "", str(moment))
+
+
 def snake(name: str) -> str:
     """A name as a word with underscores: `SupportP95 Latency` -> `support_p95_latency`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
