@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.stores import *  # noqa: F403
 from tests.support.world import World
 
 

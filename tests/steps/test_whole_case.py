@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,15 @@ from twokey.steps.receive_signal import Outcome, receive
 from twokey.steps.review_proposal import approve
 
 HARMED = 0.35
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """The same case on both control stores."""
+    url = request.getfixturevalue("postgresql_url") if request.param == "postgresql" else ""
+    made = World(tmp_path, url=url)
+    yield made
+    made.close()
 
 
 def the_case(world: World) -> Case:

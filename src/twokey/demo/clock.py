@@ -1,4 +1,4 @@
-"""A clock that begins in the past, runs fast until it has caught up with the present, and is the real one from then on.
+"""A clock that begins in the past and is hurried towards the present, stretch by stretch; then it is the real one.
 
 So the demo's history has honest times: server and traffic share this clock, and every record was made when it says.
 """
@@ -11,34 +11,38 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 
-class CatchUpClock(msgspec.Struct, frozen=True, kw_only=True):
-    """Shows `start` at the real time `anchor` (seconds since the epoch), then runs `speed` times as fast.
+class HurriedClock(msgspec.Struct, frozen=True, kw_only=True):
+    """Shows `start` at the real time `anchor` (seconds since the epoch), and never more than the real time.
 
-    It never shows more than the real time: once there, it stays with it.
+    For the next `stretch` real seconds it runs `speed` times as fast as the real one, afterwards at the same pace.
     """
 
     start: datetime
     anchor: float
     speed: float = 1.0
+    stretch: float = 0.0
 
     def __call__(self) -> datetime:
         """The time now, aware, UTC."""
-        real = time.time()
-        behind = real - self.start.timestamp()
-        return self.start + timedelta(seconds=min((real - self.anchor) * self.speed, behind))
+        return self._at(time.time())
+
+    def _at(self, real: float) -> datetime:
+        passed = real - self.anchor
+        told = passed + min(passed, self.stretch) * (self.speed - 1)
+        return self.start + timedelta(seconds=min(told, real - self.start.timestamp()))
 
     def behind(self) -> timedelta:
         """How far it is behind the present."""
-        return datetime.now(UTC) - self()
-
-    def faster(self, seconds: float) -> CatchUpClock:
-        """The same clock, from now on so fast that it catches up within these seconds."""
         real = time.time()
-        left = (datetime.fromtimestamp(real, UTC) - self()).total_seconds()
-        return CatchUpClock(start=self(), anchor=real, speed=1 + left / seconds)
+        return datetime.fromtimestamp(real, UTC) - self._at(real)
+
+    def hurried(self, minutes: float, seconds: float) -> HurriedClock:
+        """The same clock, from now on so fast that these minutes pass within these seconds."""
+        real = time.time()
+        return HurriedClock(start=self._at(real), anchor=real, speed=minutes * 60 / seconds, stretch=seconds)
 
 
-def ago(minutes: float) -> CatchUpClock:
+def ago(minutes: float) -> HurriedClock:
     """A clock that many minutes behind, at the pace of the real one."""
     real = time.time()
-    return CatchUpClock(start=datetime.fromtimestamp(real, UTC) - timedelta(minutes=minutes), anchor=real)
+    return HurriedClock(start=datetime.fromtimestamp(real, UTC) - timedelta(minutes=minutes), anchor=real)

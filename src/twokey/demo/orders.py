@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from twokey.demo.clock import CatchUpClock
+from twokey.demo.clock import HurriedClock
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,5 +12,5 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
     data: str
     port: int
-    clock: CatchUpClock
+    clock: HurriedClock
     password: str

@@ -15,7 +15,7 @@ from typing import IO
 import httpx
 import msgspec
 
-from twokey.demo.clock import CatchUpClock
+from twokey.demo.clock import HurriedClock
 from twokey.demo.orders import Orders
 
 HOST = "127.0.0.1"
@@ -37,7 +37,7 @@ class Running:
     def __init__(self, url: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
         self.url, self.folder, self._process = url, folder, process
 
-    def set_clock(self, clock: CatchUpClock) -> None:
+    def set_clock(self, clock: HurriedClock) -> None:
         """Let the server's clock go at another pace."""
         _tell(self._process, clock)
 
@@ -56,7 +56,7 @@ def free_port(wish: int) -> int:
 
 
 @contextmanager
-def server(port: int, clock: CatchUpClock, password: str) -> Iterator[Running]:
+def server(port: int, clock: HurriedClock, password: str) -> Iterator[Running]:
     """A server process in a throw-away folder, gone with it when the block ends."""
     with tempfile.TemporaryDirectory(prefix="twokey-demo-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -90,7 +90,7 @@ def _spawn(output: IO[bytes]) -> subprocess.Popen[bytes]:
     )
 
 
-def _tell(process: subprocess.Popen[bytes], order: Orders | CatchUpClock) -> None:
+def _tell(process: subprocess.Popen[bytes], order: Orders | HurriedClock) -> None:
     if process.stdin is None:  # it was asked for as a pipe
         raise Broken("start", "the server has no standard input")
     try:

@@ -22,7 +22,7 @@ from twokey.adapters import system
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
 from twokey.demo import scenario
-from twokey.demo.clock import CatchUpClock
+from twokey.demo.clock import HurriedClock
 from twokey.demo.orders import Orders
 from twokey.domain.identity import SYSTEM, User
 from twokey.domain.policy import Environment
@@ -37,7 +37,7 @@ from twokey.worker import Worker
 class Hands:
     """The server's clock, whose pace the demo can change while it runs."""
 
-    def __init__(self, clock: CatchUpClock) -> None:
+    def __init__(self, clock: HurriedClock) -> None:
         self.clock = clock
 
     def __call__(self) -> datetime:
@@ -98,7 +98,7 @@ def serve(orders: Orders) -> None:
 
 def _listen(clock: Hands, listener: uvicorn.Server) -> None:
     for line in sys.stdin.buffer:
-        clock.clock = msgspec.json.decode(line, type=CatchUpClock)
+        clock.clock = msgspec.json.decode(line, type=HurriedClock)
     listener.should_exit = True
 
 

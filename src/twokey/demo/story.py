@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from twokey.demo import alarm, scenario
-from twokey.demo.clock import CatchUpClock
+from twokey.demo.clock import HurriedClock
 from twokey.demo.desk import API, Desk, new_password, send_alerts, wait_for
 from twokey.demo.process import Broken, Running
 from twokey.demo.scenario import ADMINISTRATOR, CANDIDATE, INES, MARA, PROFILE, ROLLOUT_RULE, TONE, Person
@@ -25,7 +25,7 @@ from twokey.engine.wire import ChangeEvent, ChangeKind
 
 HISTORY_MINUTES = 40.0
 """How long before the alert the story begins."""
-WIDENED, DEPLOYED, RETONED = 32.0, 19.0, 9.0
+WIDENED, DEPLOYED, RETONED = 32.0, 19.0, 6.0
 """Minutes before the alert at which the rollout widens, another service is deployed, the tone's trial grows."""
 SETTLED = frozenset({"holding", "breached"})
 
@@ -56,7 +56,7 @@ class Story:
     """One run of the demo against a running server."""
 
     def __init__(
-        self, running: Running, clock: CatchUpClock, screen: Screen, password: str, pace: Pace | None = None
+        self, running: Running, clock: HurriedClock, screen: Screen, password: str, pace: Pace | None = None
     ) -> None:
         self.running, self.clock, self.screen, self.pace = running, clock, screen, pace or Pace()
         self.passwords = {ADMINISTRATOR.username: password}
@@ -118,28 +118,28 @@ class Story:
 
     def tell_history(self) -> None:
         """Forty minutes in some seconds: traffic, a rollout that two people widen, things that happen beside it."""
-        self._hurry(self.pace.history_seconds)
-        now = datetime.now(UTC)
         place = Place(url=self.running.url, evaluate_token=self.tokens.evaluate, telemetry_token=self.tokens.telemetry)
-        self._traffic = Traffic(place, self.clock)
-        self.screen.then(
-            self.clock(), f"{PROFILE} serves {CANDIDATE} to internal staff and 1 % of paying conversations."
-        )
+        self._traffic = Traffic(place, lambda: self.clock())  # noqa: PLW0108 - the clock is set anew meanwhile
+        text = f"{PROFILE} serves {CANDIDATE} to internal staff and 1 % of paying conversations."
+        self.screen.then(self.clock(), text)
         self.traffic.start(self.pace.fast)
-        self._sleep_until(now - timedelta(minutes=WIDENED))
+        self._hurry_to(WIDENED)
         self._agree(f"widen {CANDIDATE} to 10 percent", PROFILE, ROLLOUT_RULE, scenario.weights(10), "1 to 10 %")
-        self._sleep_until(now - timedelta(minutes=DEPLOYED))
+        self._hurry_to(DEPLOYED)
         self._deploy()
-        self._sleep_until(now - timedelta(minutes=RETONED))
+        self._hurry_to(RETONED)
         self._agree("try the concise tone on 20 percent", TONE, None, scenario.weights(20, "concise"), "5 to 20 %")
+        self._hurry_to(0)
         self._catch_up()
 
-    def _hurry(self, seconds: float) -> None:
-        self.clock = self.clock.faster(seconds)
+    def _hurry_to(self, minutes: float) -> None:
+        """Let the clock run fast until so many minutes before the present; traffic goes on at its own pace."""
+        ahead = self.clock.behind().total_seconds() / 60 - minutes
+        seconds = self.pace.history_seconds * ahead / HISTORY_MINUTES
+        self.clock = self.clock.hurried(ahead + seconds / 60, seconds)
         self.running.set_clock(self.clock)
-
-    def _sleep_until(self, moment: datetime) -> None:
-        while self.clock() < moment:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
             self._check_traffic()
             time.sleep(0.05)
 
@@ -275,8 +275,10 @@ class Story:
         check = wait_for("evidence", "settled verdict", self._settled, patience, pause=1.0)
         self.traffic.start(self.pace.live)
         for each in check["verdicts"]:
-            mark = each["status"].replace("_", " ")
-            self.screen.step("evidence", f"{mark}: {each['sentence']}.")
+            if each["status"] in SETTLED:
+                self.screen.step("evidence", f"{each['status']}: {each['sentence']}.")
+        for gap in check["gaps"]:
+            self.screen.step("evidence", f"cannot judge: {gap['sentence']}.")
         return check
 
     def _settled(self) -> dict[str, Any] | None:

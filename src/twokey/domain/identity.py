@@ -51,8 +51,8 @@ class Role:
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A principal as it stands in records: id, kind, and for agents the person it acts for.
 
-    `roles` are a person's roles at the time of acting; `scopes` a token's. A person's display name is personal data
-    and stands in the user record, not here.
+    `roles` are a person's roles at the time of acting; `scopes` and `name` a token's. A person's display name is
+    personal data and stands in the user record, not here.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: frozenset[Scope] = frozenset()
     project: str | None = None
     environment: str | None = None
+    name: str = ""
 
     @property
     def may_turn_key(self) -> bool:
@@ -73,9 +74,9 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.may_turn_key and role in self.roles
 
     def reference(self) -> dict[str, str]:
-        """What an audit entry keeps: id, kind, delegation."""
-        shown = {"id": self.id, "kind": str(self.kind)}
-        return shown | ({"on_behalf_of": self.on_behalf_of} if self.on_behalf_of else {})
+        """What an audit entry keeps: id, kind, a token's name, delegation."""
+        shown = {"id": self.id, "kind": str(self.kind), "name": self.name, "on_behalf_of": self.on_behalf_of or ""}
+        return {key: value for key, value in shown.items() if value}
 
 
 SYSTEM = Actor(id="twokey", kind=ActorKind.SYSTEM)
@@ -132,4 +133,5 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             scopes=self.scopes,
             project=self.project,
             environment=self.environment,
+            name=self.name,
         )

@@ -44,7 +44,7 @@ Source = Annotated[tuple[str, str], Depends(_source)]
 @router.post("/alertmanager", openapi_extra=JSON_BODY)
 async def alertmanager(request: Request, source: Source, actor: Acts, services: Serves) -> Received:
     """An Alertmanager webhook of version 4. Repeats are counted once; each alert has its own status."""
-    alerts = parse_alertmanager(await request.body(), actor.id)
+    alerts = parse_alertmanager(await request.body(), actor.name or actor.id)
     receipts = await run_in_threadpool(receive, services.store, actor, *source, alerts)
     return Received(
         results=[

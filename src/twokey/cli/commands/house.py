@@ -77,7 +77,7 @@ def demo(
     auto: Annotated[
         bool, typer.Option("--auto", help="Turn both keys, close the case, verify the log, and end.")
     ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 0,
     json: options.Json = False,
 ) -> None:
     """Play a release gone wrong, on real components, in a throw-away folder. It waits for your keys."""

@@ -70,7 +70,10 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
-    """All that was read for one case. `state` is the present one, on which an operation would be drafted."""
+    """All that was read for one case. Signals stand newest first, as they are read.
+
+    `state` is the present one, on which an operation would be drafted.
+    """
 
     case: str
     signals: tuple[Signal, ...]

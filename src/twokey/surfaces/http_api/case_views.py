@@ -378,7 +378,7 @@ def _item(entry: Entry) -> TimelineItem:
     return TimelineItem(
         at=entry.at,
         step=step,  # type: ignore[arg-type]
-        actor=happening.actor.get("id", ""),
+        actor=happening.actor.get("name") or happening.actor.get("id", ""),
         actor_kind=happening.actor.get("kind", ""),
         text=_text(entry),
         outcome=happening.outcome.value,
@@ -388,6 +388,8 @@ def _item(entry: Entry) -> TimelineItem:
 
 def _text(entry: Entry) -> str:
     detail = entry.happening.detail
+    if isinstance(verdicts := detail.get("verdicts"), dict):
+        return "; ".join(f"{guardrail} {status}".replace("_", " ") for guardrail, status in verdicts.items())
     told = next(
         (detail[key] for key in ("problem", "summary", "title", "text", "name", "choice", "note") if detail.get(key)),
         "",
