@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import socket
+import time
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
 import pytest
 
 from twokey.demo import alarm, scenario
-from twokey.demo.clock import CatchUpClock, ago
+from twokey.demo.clock import HurriedClock, ago
 from twokey.demo.conversations import HEALTHY, Outcome, behave, conversation, conversations
 from twokey.demo.desk import new_password, wait_for
 from twokey.demo.process import Broken, free_port
@@ -28,17 +29,22 @@ from twokey.engine import evaluate
 def test_the_clock_begins_in_the_past_and_never_passes_the_present() -> None:
     clock = ago(40)
     assert timedelta(minutes=39, seconds=58) < clock.behind() < timedelta(minutes=40, seconds=1)
-    long_past = CatchUpClock(start=datetime(2020, 1, 1, tzinfo=UTC), anchor=0.0, speed=1e6)
+    long_past = HurriedClock(start=datetime(2020, 1, 1, tzinfo=UTC), anchor=0.0, speed=1e6, stretch=1e9)
     assert long_past.behind() < timedelta(seconds=1)
 
 
 def test_a_hurried_clock_goes_on_where_it_was_and_only_forward() -> None:
     slow = ago(40)
-    fast = slow.faster(1_000.0)
+    fast = slow.hurried(minutes=10, seconds=1_000.0)
     assert abs((fast() - slow()).total_seconds()) < 5
     shown = [fast() for _ in range(50)]
     assert shown == sorted(shown)
-    assert fast.speed == pytest.approx(1 + 2_400 / 1_000, abs=0.01)
+
+
+def test_after_its_stretch_a_hurried_clock_keeps_the_pace_of_the_real_one() -> None:
+    start = datetime.now(UTC) - timedelta(minutes=40)
+    done = HurriedClock(start=start, anchor=time.time() - 12.0, speed=60.0, stretch=10.0)
+    assert abs(done() - start - timedelta(seconds=602)) < timedelta(seconds=1)
 
 
 # ---------------------------------------------------------------- conversations

@@ -64,6 +64,7 @@ def test_the_articles_example_is_reduced_to_internal_only() -> None:
     suspect = finding.suspects[0]
     assert (suspect.flag, suspect.variation, suspect.rule) == (scenes.FLAG, "reranker_v2", "pro-10")
     assert suspect.surface is Surface.RETRIEVAL
+    assert suspect.cohort == {"rule": ("pro-10",), "plan": ("pro", "enterprise")}
     assert finding.confidence >= 0.8
     assert "p95 latency and manual correction rate breached for the candidate cohort" in finding.reason
     assert "p95 latency 4.8 s against 3.7 s" in finding.summary

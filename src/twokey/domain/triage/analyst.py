@@ -20,6 +20,7 @@ from twokey.domain.triage.remedy import Remedy, remedy
 from twokey.domain.triage.suspicion import Suspicion, suspicions, word
 from twokey.domain.triage.telling import Teller, count, listed
 from twokey.engine.errors import Invalid
+from twokey.engine.flag import Operator
 
 AUTHOR = "analyst"
 MAX_SUSPECTS = 5
@@ -92,7 +93,7 @@ def _reason(teller: Teller, top: Suspicion, found: Remedy) -> str:
 
 def _suspect(teller: Teller, found: Suspicion, remedy: Remedy | None) -> Suspect:
     confined = remedy.confined if remedy else None
-    cohort = {"rule": tuple(rule or "otherwise" for rule in found.rules)}
+    cohort = {"rule": tuple(rule or "otherwise" for rule in found.rules)} | _audience(found)
     return Suspect(
         flag=found.control.key,
         surface=found.control.surface,
@@ -102,6 +103,18 @@ def _suspect(teller: Teller, found: Suspicion, remedy: Remedy | None) -> Suspect
         confidence=found.confidence,
         because="; ".join([*teller.contrasts(found), *_met(teller, found)]),
     )
+
+
+def _audience(found: Suspicion) -> dict[str, tuple[str, ...]]:
+    """Whom the suspected rules speak of, where they name values: `plan` is `pro` or `enterprise`."""
+    rules = [found.control.flag.rule(each) for each in found.rules if each is not None]
+    clauses = [clause for rule in rules if rule for clause in rule.clauses]
+    named = [each for each in clauses if each.operator is Operator.IN and not each.negate]
+    audience: dict[str, tuple[str, ...]] = {}
+    for clause in named:
+        values = (*audience.get(clause.attribute, ()), *(str(value) for value in clause.values))
+        audience[clause.attribute] = tuple(dict.fromkeys(values))
+    return audience
 
 
 def _met(teller: Teller, found: Suspicion) -> list[str]:
