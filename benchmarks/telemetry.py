@@ -1,7 +1,7 @@
 """The embedded telemetry store under load: `python -m benchmarks.telemetry`.
 
-Intake in batches of 1,000 while a reader asks for verdicts, then verdicts for 20 guardrails over many events. Figures drift
-with the machine: compare them within one run.
+Intake in batches of 1,000 while a reader asks for verdicts, then verdicts for 20 guardrails over many events. Figures
+drift with the machine: compare them within one run.
 """
 
 from __future__ import annotations

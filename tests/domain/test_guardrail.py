@@ -163,6 +163,7 @@ GOOD = stage(arm(9000, 450), arm(9000, 450))
         ([stage(arm(0), arm(0))], "no_data", "no unit was exposed"),
         ([stage(arm(500, joined=0), arm(500, joined=0))], "no_data", "none of 1,000 exposed units has"),
         ([stage(arm(9000, 450, 6000), arm(9000, 450, 6000))], "coverage", "66.7 %"),
+        ([stage(arm(9000, 250, 5000), arm(9000, 450))], "coverage", "55.6 %"),
         ([stage(arm(9000, 450, 9000), arm(9000, 350, 7300))], "uneven_coverage", "could hide either answer"),
         ([stage(arm(8000, 400), arm(10000, 500))], "sample_ratio", "do not fit the planned shares"),
         ([stage(arm(60, 3), arm(60, 3))], "too_few_units", "100 are needed"),

@@ -96,7 +96,21 @@ def test_a_unit_first_seen_outside_the_plans_counts_from_its_first_exposure_insi
     sender: Sender, store: DuckTelemetry
 ) -> None:
     sender.send([met("a", "baseline", 1, revision=12, rule=None), met("a", "reranker", 50)], [measured("a", 70, 51)])
-    assert sizes(arms(store)) == [(1, 0)]
+    (found,) = arms(store, MEAN)
+    assert (found.candidate.units, found.candidate.joined_units, found.candidate.mean) == (1, 1, 70)
+
+
+def test_a_unit_that_changes_its_variation_within_a_stage_leaves_and_does_not_come_back(
+    sender: Sender, store: DuckTelemetry
+) -> None:
+    """Its later fallback is no longer the stage's either."""
+    sender.send(
+        [met("a", "reranker", 1), met("a", "baseline", 50), met("a", "reranker", 60, served="baseline")],
+        [measured("a", 10, 2), measured("a", 900, 51), measured("a", 900, 61)],
+    )
+    (found,) = arms(store, MEAN)
+    assert (found.candidate.units, found.candidate.mean, found.candidate.served_other) == (1, 10, 0)
+    assert found.baseline.units == 0
 
 
 def test_after_a_rollback_events_no_longer_count_for_the_candidate(sender: Sender, store: DuckTelemetry) -> None:
@@ -139,6 +153,24 @@ def test_an_event_with_attributes_of_its_own_joins_by_them(sender: Sender, store
     (found,) = arms(store, MEAN)
     assert (found.candidate.units, found.candidate.joined_units, found.candidate.mean) == (2, 2, 60)
     assert (found.baseline.units, found.baseline.joined_units) == (1, 0)
+
+
+def test_an_event_s_own_attributes_must_agree_with_its_unit_in_every_part(sender: Sender, store: DuckTelemetry) -> None:
+    right = {"flag": "profile", "variation": "reranker", "rule": "pro-10", "revision": 18}
+    wrong = [{"rule": "other"}, {"revision": 17}, {"revision": 19}, {"variation": "baseline"}]
+    sender.send(
+        [met("a", "reranker", 10)],
+        [measured("a", 50, 20, **right), measured("a", 60, 20, **(right | {"rule": None}))]
+        + [measured("a", 999, 20, **(right | each)) for each in wrong],
+    )
+    assert arms(store, MEAN)[0].candidate.mean == 55
+
+
+def test_what_an_event_says_does_not_overrule_its_unit_s_exposures(sender: Sender, store: DuckTelemetry) -> None:
+    own = {"flag": "profile", "variation": "baseline", "rule": "pro-10", "revision": 18}
+    sender.send([met("a", "reranker", 10)], [measured("a", 50, 1, **own), measured("a", 70, 11)])
+    (found,) = arms(store, MEAN)
+    assert (found.candidate.units, found.candidate.mean, found.baseline.units) == (1, 70, 0)
 
 
 def test_an_event_of_another_flag_still_joins_through_its_unit(sender: Sender, store: DuckTelemetry) -> None:
