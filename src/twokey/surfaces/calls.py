@@ -110,7 +110,7 @@ def _record(request: Request, error: Exception) -> None:
     if caller is None and not request.url.path.endswith("/session"):
         return
     route = request.scope.get("route")
-    subject = next(iter(request.path_params.values()), getattr(route, "path", request.url.path))
+    subject = next(iter(request.path_params.values()), request.url.path)
     actor = caller.actor if caller else None
     attempt = Attempt(
         actor=actor,
