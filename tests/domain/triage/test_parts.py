@@ -268,6 +268,21 @@ def test_without_an_earlier_share_there_is_none_to_go_back_to() -> None:
     assert "a smaller share: there is no earlier, smaller share on record to go back to" in finding.lower_rungs
 
 
+def test_a_rule_that_was_removed_meanwhile_is_not_operated_on() -> None:
+    profile = control(rules=[scenes.INTERNAL])
+    analysis = look(scenes.collected([observed(profile, scenes.slow())], [profile]))
+    assert analysis.operations == ()
+    assert "reaches nobody through the suspected rules any more" in analysis.finding.reason
+
+
+def test_what_would_change_nothing_for_anyone_is_not_drafted() -> None:
+    off = control("support_assistant", rules=[], otherwise=Serve(variation="baseline"), guardrails=[])
+    profile = control(prerequisites=scenes.dependent("support_assistant", "reranker_v2"))
+    analysis = look(scenes.collected([observed(profile, scenes.slow())], [profile, off]))
+    assert analysis.operations == ()
+    assert analysis.finding.recommendation is Recommendation.NO_ACTION
+
+
 # ---------------------------------------------------------------- words
 
 

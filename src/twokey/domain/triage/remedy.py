@@ -64,9 +64,10 @@ class _Rung(msgspec.Struct, frozen=True, kw_only=True):
 
 def remedy(suspicion: Suspicion, state: State, internal_segment: str, today: date) -> Remedy | None:
     """The lowest rung that helps; nothing where the suspected rules serve the candidate to nobody any more."""
-    flag = suspicion.control.flag
-    if not _still_serves(suspicion):
+    flag, rules = suspicion.control.flag, _still_serving(suspicion)
+    if not rules:
         return None
+    suspicion = msgspec.structs.replace(suspicion, rules=rules)
     passed: list[str] = []
     widening: list[_Rung] = []
     for rung in (
@@ -74,22 +75,30 @@ def remedy(suspicion: Suspicion, state: State, internal_segment: str, today: dat
         _reduce(suspicion),
         _to_baseline(flag, suspicion, internal_segment),
     ):
-        if not rung.operations:
-            passed.append(rung.why_not)
-        elif narrows(state, rung.operations):
+        does = computed(state, rung.operations) if rung.operations else None
+        if does is Effect.NARROWS:
             return _take(rung, passed)
-        else:
+        if does is Effect.WIDENS:
             widening.append(rung)
-            passed.append(f"{rung.title}: on this state that does not only narrow exposure")
+        passed.append(rung.why_not or f"{rung.title}: {_WHY_NOT[does]}")
+    if not widening:
+        return None
     return _take(widening[0], [*passed, "no rung only narrows: this one needs the approvals of an expansion"])
 
 
-def narrows(state: State, operations: Sequence[Operation]) -> bool:
-    """Whether the operations apply to this state and are computed to narrow it."""
+_WHY_NOT = {
+    Effect.WIDENS: "on this state that does not only narrow exposure",
+    Effect.NEITHER: "on this state that changes nothing for anyone",
+    None: "it does not apply to this state",
+}
+
+
+def computed(state: State, operations: Sequence[Operation]) -> Effect | None:
+    """What the operations would do to this state; nothing where they do not apply to it."""
     try:
-        return effect(state, apply_all(state, operations)).effect is Effect.NARROWS
+        return effect(state, apply_all(state, operations)).effect
     except Invalid:
-        return False
+        return None
 
 
 def _take(rung: _Rung, passed: Iterable[str]) -> Remedy:
@@ -103,11 +112,13 @@ def _take(rung: _Rung, passed: Iterable[str]) -> Remedy:
     )
 
 
-def _still_serves(suspicion: Suspicion) -> bool:
+def _still_serving(suspicion: Suspicion) -> tuple[str | None, ...]:
+    """The suspected rules that are there and give somebody the candidate, the most suspected first."""
     flag = suspicion.control.flag
     if suspicion.control.archived or not flag.enabled:
-        return False
-    return any(_harmful(flag, serve) for rule, serve in timing.serves(flag) if rule in suspicion.rules)
+        return ()
+    live = {rule for rule, serve in timing.serves(flag) if _harmful(flag, serve)}
+    return tuple(rule for rule in suspicion.rules if rule in live)
 
 
 def _harmful(flag: Flag, serve: Serve) -> bool:

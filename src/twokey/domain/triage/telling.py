@@ -62,7 +62,7 @@ class Teller:
 
     def alarm(self) -> str:
         """Which signals, since when."""
-        ordered = sorted(self.collected.signals[::-1], key=lambda each: each.alert.starts_at)
+        ordered = sorted(self.collected.signals, key=lambda each: each.alert.starts_at, reverse=True)[::-1]
         names = [plain(each.alert.name, "an alert") for each in ordered]
         told = listed(tuple(dict.fromkeys(names))[:NAMED])
         first = facts.signal(self.notebook, ordered[0])
