@@ -76,7 +76,7 @@ def attributes(one: Clause, two: Clause, seed: int) -> list[Any]:
     return values + [random.choices(values[2:], k=2) for _ in range(10)]
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(related(), st.integers(0, 2**32))
 @example((asks("a", Operator.NOT_IN, "x"), asks("a", Operator.NOT_IN, "x", "y")), 0)
 @example((asks("a", Operator.IN, "x", "y", negate=True), asks("a", Operator.IN, "x", negate=True)), 0)
@@ -96,7 +96,7 @@ def test_what_a_clause_is_said_to_entail_or_exclude_it_does(pair: tuple[Clause, 
                 assert held == its_held, attribute
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(related(), st.integers(0, 2**32))
 def test_a_unit_that_is_present_exists(pair: tuple[Clause, Clause], seed: int) -> None:
     present = Present("a")
@@ -109,7 +109,7 @@ def test_a_unit_that_is_present_exists(pair: tuple[Clause, Clause], seed: int) -
             assert not (asked.entails(present) and held and not has_unit)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(segment_lists(), segment_lists(), st.integers(0, 2**32))
 def test_a_segment_that_is_said_to_be_part_of_another_is(one: list[Segment], two: list[Segment], seed: int) -> None:
     before, after = ({each.key: each for each in some} for some in (one, two))

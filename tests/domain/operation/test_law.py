@@ -32,7 +32,7 @@ from twokey.engine.canonical import canonical
 
 KEY = "support_answer_profile"
 LENIENT = settings(
-    max_examples=15,
+    max_examples=8,
     suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
@@ -59,7 +59,7 @@ def test_the_reverse_restores_what_was(kind: str, data: st.DataObject) -> None:
     after.snapshot()
 
 
-@settings(LENIENT, max_examples=30)
+@settings(LENIENT, max_examples=20)
 @given(data=st.data())
 def test_several_operations_are_undone_together(data: st.DataObject) -> None:
     before = state = data.draw(states())

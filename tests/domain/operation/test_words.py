@@ -139,7 +139,7 @@ def test_a_flag_that_comes_or_goes_is_diffed_against_nothing() -> None:
     assert {each.marker for each in lines[1:]} == {"added"}
 
 
-@settings(LENIENT, max_examples=60)
+@settings(LENIENT, max_examples=25)
 @given(data=st.data())
 def test_whatever_changes_about_a_flag_shows_in_its_diff(data: st.DataObject) -> None:
     before, operation = data.draw(cases())
@@ -151,7 +151,7 @@ def test_whatever_changes_about_a_flag_shows_in_its_diff(data: st.DataObject) ->
         assert all(each.marker == "same" for key in same for each in op.diff_lines(before, after, key))
 
 
-@settings(LENIENT, max_examples=60)
+@settings(LENIENT, max_examples=25)
 @given(data=st.data())
 def test_every_operation_is_one_sentence_whatever_the_state(data: st.DataObject) -> None:
     before, operation = data.draw(cases())

@@ -44,6 +44,7 @@ class Comparison:
         self.before, self.after = before, after
         self._worlds = World(before.segments), World(after.segments)
         self._pairs: dict[str, Pairs | None] = {}
+        self._reached: tuple[str, ...] | None = None
 
     def report(self) -> EffectReport:
         """The effect on every flag that the change can reach."""
@@ -64,6 +65,11 @@ class Comparison:
 
     def reached(self) -> tuple[str, ...]:
         """Keys of all flags that the change can reach."""
+        if self._reached is None:
+            self._reached = self._reach()
+        return self._reached
+
+    def _reach(self) -> tuple[str, ...]:
         edited = {key for key in self._keys() if self._differs(key)}
         segments = frozenset(
             key
@@ -105,13 +111,16 @@ class Comparison:
         return states
 
     def _possible(self, key: str) -> Iterator[Pair]:
-        """The pairs of a flag; where they cannot be bounded, every variation before with every one after."""
+        """The pairs of a flag; where they cannot be bounded, all that there could be."""
         pairs = self.pairs(key)
         if pairs is not None:
             yield from pairs
             return
         before, after = self.published(key)
-        yield from (Pair(one, other) for one, other in product(_keys_of(before), _keys_of(after)))
+        if key not in self.reached():
+            yield from (Pair(one, one) for one in _keys_of(before))
+        else:
+            yield from (Pair(one, other) for one, other in product(_keys_of(before), _keys_of(after)))
 
     def judge(self, key: str) -> FlagEffect | None:
         """The effect on one flag; None where nothing about it changes for anyone."""
