@@ -6,6 +6,8 @@ import io
 import json
 import socket
 import time
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 
@@ -13,15 +15,18 @@ import pytest
 
 from twokey.demo import alarm, scenario
 from twokey.demo.clock import HurriedClock, ago
-from twokey.demo.conversations import HEALTHY, Outcome, behave, conversation, conversations
+from twokey.demo.conversations import HEALTHY, PROFILES, Behaviour, Outcome, behave, conversation, conversations
 from twokey.demo.desk import new_password, wait_for
 from twokey.demo.process import Broken, free_port
 from twokey.demo.screen import Screen
 from twokey.demo.traffic import Assignment, Played, exposures, metrics
 from twokey.domain.control import check_control
+from twokey.domain.guardrail import ArmFigures, Guardrail, StageArms, VerdictStatus, alpha_by_guardrail, judge
 from twokey.domain.operation import SetWeights, apply_all
 from twokey.domain.signal import SignalStatus, parse_alertmanager
 from twokey.engine import evaluate
+
+Profiles = dict[str, Behaviour]
 
 # ---------------------------------------------------------------- the clock
 
@@ -57,8 +62,8 @@ def test_the_same_seed_tells_the_same_story() -> None:
     assert behave(asked, scenario.CANDIDATE) == behave(asked, scenario.CANDIDATE)
 
 
-def outcomes(variation: str, profiles: dict[str, object] | None = None) -> list[Outcome]:
-    return [behave(each, variation, profiles) for each in islice(conversations(7), 4_000)]  # type: ignore[arg-type]
+def outcomes(variation: str, profiles: Profiles | None = None) -> list[Outcome]:
+    return [behave(each, variation, profiles) for each in islice(conversations(7), 4_000)]
 
 
 def slow(found: list[Outcome]) -> float:
@@ -78,7 +83,7 @@ def test_the_candidate_breaks_both_limits_and_the_baseline_keeps_them() -> None:
 
 
 def test_a_healthy_candidate_is_like_the_baseline() -> None:
-    assert abs(slow(outcomes(scenario.CANDIDATE, dict(HEALTHY))) - slow(outcomes(scenario.BASELINE))) < 0.01
+    assert abs(slow(outcomes(scenario.CANDIDATE, HEALTHY)) - slow(outcomes(scenario.BASELINE))) < 0.01
 
 
 def test_only_staff_carry_an_address() -> None:
@@ -103,6 +108,39 @@ def test_exposures_say_what_was_assigned_and_served_and_citation_failures_join_n
     assert told[scenario.LATENCY].at > exposure.at
     assert told[scenario.CITATION].unit_name == "ticket"
     assert told[scenario.CITATION].variation is None
+
+
+def verdict_of(seed: int, guardrail: Guardrail, fails: Callable[[Outcome], bool], profiles: Profiles) -> VerdictStatus:
+    """The guardrail over as many conversations as the demo plays at least, at 10 percent, assigned by the engine."""
+    state = scenario.initial_state(date(2026, 3, 2))
+    wide = SetWeights(flag=scenario.PROFILE, rule=scenario.ROLLOUT_RULE, weights=scenario.weights(10))
+    snapshot = apply_all(state, (wide,)).snapshot()
+    units, failures = Counter[str](), Counter[str]()
+    for asked in islice(conversations(seed), 2_700):
+        found = evaluate(snapshot, scenario.PROFILE, {"targetingKey": asked.targeting_key, **asked.context})
+        if found.rule == scenario.ROLLOUT_RULE and found.variation is not None:
+            units[found.variation] += 1
+            failures[found.variation] += fails(behave(asked, found.variation, profiles))
+    ours, theirs = (
+        ArmFigures(units=units[each], joined_units=units[each], failures=failures[each])
+        for each in (scenario.CANDIDATE, scenario.BASELINE)
+    )
+    stage = StageArms(rule=scenario.ROLLOUT_RULE, stage=2, share=0.1, candidate=ours, baseline=theirs)
+    return judge(guardrail, [stage], alpha_by_guardrail(scenario.GUARDRAILS)[guardrail.key]).status
+
+
+@pytest.mark.parametrize("seed", [7, 8, 9, 10])
+@pytest.mark.parametrize(
+    ("guardrail", "fails"),
+    [
+        (scenario.GUARDRAILS[0], lambda outcome: outcome.latency > 4.0),
+        (scenario.GUARDRAILS[1], lambda outcome: outcome.corrected),
+    ],
+    ids=["latency", "corrections"],
+)
+def test_the_demo_does_not_hang_on_luck(seed: int, guardrail: Guardrail, fails: Callable[[Outcome], bool]) -> None:
+    assert verdict_of(seed, guardrail, fails, PROFILES) is VerdictStatus.BREACHED
+    assert verdict_of(seed, guardrail, fails, HEALTHY) is not VerdictStatus.BREACHED
 
 
 # ---------------------------------------------------------------- alerts and flags

@@ -45,6 +45,10 @@ class Desk:
         """The JSON answer to `body`."""
         return self._answer(link, "POST", path, json=body or {}).json()
 
+    def status(self, path: str) -> int:
+        """How the server answers at `path`."""
+        return self._http.get(path).status_code
+
     def close(self) -> None:
         """Let go of the connection."""
         self._http.close()

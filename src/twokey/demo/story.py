@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import msgspec
 
 from twokey.demo import alarm, scenario
@@ -215,7 +216,7 @@ class Story:
         row = wait_for("proposal", "drafted proposal", lambda: next(iter(self.look()["proposals"]), None), 20)
         self.proposal = row["id"]
         proposal = self.read_proposal()
-        document = self.desk(INES).text("proposal", f"{API}/proposals/{self.proposal}/document")
+        document = self.desk(ADMINISTRATOR).text("proposal", f"{API}/proposals/{self.proposal}/document")
         if "to: internal_only" not in document:
             raise Broken("proposal", f"it does not reduce to internal only:\n{document}")
         roles = " and ".join(each["role"] for each in proposal["keys"])
@@ -228,14 +229,18 @@ class Story:
         self.screen.more(f"Two keys: {roles}. Both ways back are proven. Digest {proposal['digest'][7:19]}.")
         return proposal
 
+    def has_pages(self) -> bool:
+        """Whether the control room can be opened in a browser."""
+        return self.desk(ADMINISTRATOR).status("/") == httpx.codes.OK
+
     def look(self) -> dict[str, Any]:
         """The case as it stands."""
-        found: dict[str, Any] = self.desk(INES).get("case", f"{API}/cases/{self.case}")
+        found: dict[str, Any] = self.desk(ADMINISTRATOR).get("case", f"{API}/cases/{self.case}")
         return found
 
     def read_proposal(self) -> dict[str, Any]:
         """The proposal as it stands."""
-        found: dict[str, Any] = self.desk(INES).get("proposal", f"{API}/proposals/{self.proposal}")
+        found: dict[str, Any] = self.desk(ADMINISTRATOR).get("proposal", f"{API}/proposals/{self.proposal}")
         return found
 
     # ------------------------------------------------------------ approval, change
@@ -256,7 +261,7 @@ class Story:
         if proposal["status"] != "applied":
             raise Broken("change", f"the proposal is {proposal['status']}")
         self.change = str(proposal["change"])
-        made = self.desk(INES).get("change", f"{API}/changes/{self.change}")
+        made = self.desk(ADMINISTRATOR).get("change", f"{API}/changes/{self.change}")
         revisions = f"revision {made['revision_before']} -> {made['revision_after']}"
         self.screen.step("change", f"{self.change}: {made['summary']} ({revisions}), without a deployment.")
         asked = self.traffic.seen.get((ROLLOUT_RULE, CANDIDATE))
@@ -312,7 +317,7 @@ class Story:
 
     def verify(self) -> dict[str, Any]:
         """The audit log holds together."""
-        found: dict[str, Any] = self.desk(INES).get("audit", f"{API}/audit/verify")
+        found: dict[str, Any] = self.desk(ADMINISTRATOR).get("audit", f"{API}/audit/verify")
         if not found["ok"]:
             raise Broken("audit", found["problem"])
         self.screen.more(f"The audit log verifies: {found['entries']} entries, head {found['head'][7:19]}.")
@@ -321,8 +326,8 @@ class Story:
     def record(self) -> tuple[dict[str, Any], str]:
         """The decision record as JSON and as a page of text."""
         path = f"{API}/cases/{self.case}/record"
-        found: dict[str, Any] = self.desk(INES).get("record", path, format="json")
-        return found, self.desk(INES).text("record", path, format="markdown")
+        found: dict[str, Any] = self.desk(ADMINISTRATOR).get("record", path, format="json")
+        return found, self.desk(ADMINISTRATOR).text("record", path, format="markdown")
 
 
 def _first(person: Person) -> str:

@@ -34,6 +34,8 @@ def _invite(story: Story, screen: Screen) -> None:
     for person in scenario.PEOPLE:
         password = story.passwords[person.username]
         screen.row(f"sign in as {person.username}", password, f"turns {person.roles[0]}")
+    if not story.has_pages():
+        screen.line("  (The control room's pages are not built here, so use the terminal.)")
     screen.line("  In two browsers, or in one and a private window; or in a terminal:")
     command = f"twokey proposal approve {story.proposal} --username {scenario.INES.username}"
     screen.line(f"  TWOKEY_URL={story.running.url} {command}")
