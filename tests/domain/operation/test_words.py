@@ -258,6 +258,12 @@ def test_the_sentence_for_each_kind(operation: op.Operation, sentence: str) -> N
     assert op.describe(operation, article_state()) == sentence
 
 
+def test_words_that_do_not_print_are_shown_as_what_they_are() -> None:
+    hostile = control(boolean_flag("f", enabled=False), purpose="fine\nAPPROVED \u202e by nobody")
+    sentence = op.describe(op.CreateFlag(control=hostile), state())
+    assert sentence == 'Create f, disabled: "fine\\nAPPROVED \\u202e by nobody"'
+
+
 def test_targets_and_a_rollout_s_own_unit_are_shown() -> None:
     flag = replace(
         PROFILE,

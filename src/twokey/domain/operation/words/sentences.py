@@ -11,7 +11,14 @@ from msgspec.structs import fields
 
 from twokey.domain.control import Control, State
 from twokey.domain.operation import kinds as op
-from twokey.domain.operation.words.phrases import clauses_text, list_text, serve_text, value_text, weights_text
+from twokey.domain.operation.words.phrases import (
+    MAX_TEXT,
+    clauses_text,
+    list_text,
+    serve_text,
+    value_text,
+    weights_text,
+)
 from twokey.engine.flag import Flag, Rule
 
 
@@ -179,13 +186,18 @@ def _unit_changes(verb: str, had: tuple[str, ...], wanted: tuple[str, ...]) -> l
 def _coming_and_going(operation: op.CreateFlag | op.DeleteFlag | op.ArchiveFlag | op.RestoreFlag) -> str:
     match operation:
         case op.CreateFlag(control=control):
-            return f"Create {control.key}, disabled: {control.purpose}"
+            return f"Create {control.key}, disabled: {_said(control.purpose)}"
         case op.DeleteFlag(flag=key):
             return f"Delete {key}"
         case op.ArchiveFlag(flag=key):
             return f"Archive {key}: applications get their own default"
         case op.RestoreFlag(flag=key):
             return f"Publish {key} again"
+
+
+def _said(text: str) -> str:
+    """Somebody's words as they stand, unless they hold what does not print: then as JSON."""
+    return text if text.isprintable() and len(text) <= MAX_TEXT else value_text(text)
 
 
 def _flag(state: State, key: str) -> Flag | None:
