@@ -2,11 +2,14 @@
 
 import io
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from tests.cli import views
 from twokey.cli import output
 from twokey.cli.columns import GAP, LEAST, widths
+from twokey.cli.pages.charts import axis_of, drawn, marks
 from twokey.cli.pages.proposals import merged
 from twokey.cli.times import ago, stamp
 
@@ -59,7 +62,7 @@ class Screen(io.StringIO):
         return True
 
 
-def drawn(word: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def on_screen(word: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A table with this word, on a terminal that knows colours."""
     screen = Screen()
     monkeypatch.setattr("sys.stdout", screen)
@@ -69,18 +72,60 @@ def drawn(word: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_terminal_gets_colour_beside_the_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "\x1b[31mbreached" in drawn("breached", monkeypatch)
-    assert "\x1b[32mholding" in drawn("holding", monkeypatch)
+    assert "\x1b[31mbreached" in on_screen("breached", monkeypatch)
+    assert "\x1b[32mholding" in on_screen("holding", monkeypatch)
 
 
 def test_no_color_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    shown = drawn("breached", monkeypatch)
+    shown = on_screen("breached", monkeypatch)
     assert "\x1b[31m" not in shown
     assert "breached" in shown
 
 
 def test_text_of_others_brings_no_colour_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = drawn("\x1b[31mbreached", monkeypatch)
+    shown = on_screen("\x1b[31mbreached", monkeypatch)
     assert "\x1b[31mbreached" not in shown
     assert "\\x1b[31mbreached" in shown
+
+
+class TestCharts:
+    def chart(self) -> dict[str, Any]:
+        """Two lines of different length: the candidate came ten minutes later, and missed a bucket."""
+        found = views.series()
+        found["lines"] = [
+            {"variation": "new", "points": [self.point(10, 1.0), self.point(8, None), self.point(6, 3.0)]},
+            {"variation": "old", "points": [self.point(minute, 1.0) for minute in range(20, 5, -2)]},
+        ]
+        found["markers"] = [
+            {"at": self.point(10, 0)["at"], "text": "widened", "kind": "change"},
+            {"at": self.point(10, 0)["at"], "text": "also", "kind": "signal"},
+            {"at": self.point(90, 0)["at"], "text": "long before", "kind": "change"},
+        ]
+        return found
+
+    @staticmethod
+    def point(minutes_ago: float, value: float | None) -> dict[str, Any]:
+        return {"at": views.ago(minutes_ago).isoformat(), "value": value, "units": 20}
+
+    def test_lines_that_began_at_different_times_share_one_axis(self) -> None:
+        chart = self.chart()
+        axis = axis_of(chart)
+        assert axis is not None
+        new, old = (drawn(line, axis, 1.0, 3.0) for line in chart["lines"])
+        assert (new, old) == ("·····▁·█··", "▁▁▁▁▁▁▁▁··")
+
+    def test_a_change_is_marked_where_it_was(self) -> None:
+        chart = self.chart()
+        axis = axis_of(chart)
+        assert axis is not None
+        assert marks(chart, axis) == "     ^    "
+
+    def test_nothing_measured_is_no_chart(self) -> None:
+        assert axis_of(views.series() | {"lines": []}) is None
+
+    def test_one_point_is_a_chart(self) -> None:
+        chart = views.series() | {"lines": [{"variation": "new", "points": [self.point(0, 1.0)]}]}
+        axis = axis_of(chart)
+        assert axis is not None
+        assert drawn(chart["lines"][0], axis, 1.0, 1.0) == "▁"

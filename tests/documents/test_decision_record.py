@@ -17,7 +17,7 @@ def closed() -> dict[str, Any]:
     after = views.check(
         "after",
         views.verdict(
-            "latency_p95", "inconclusive", "p95 is back at 2,050 ms", observational=True, reason="no_control"
+            "latency_p95", "inconclusive", "p95 is back at 2,050 ms.", observational=True, reason="no_control"
         ),
     )
     return views.case(
@@ -51,7 +51,9 @@ def test_each_is_answered_from_the_record() -> None:
     assert views.DIGEST in found["approval"][0]
     assert "188 of 2000 replayed units" in found["affected"][0]
     assert "plan: pro 150, enterprise 38" in found["affected"][0]
-    assert "inconclusive (observational: no control arm was left)" in found["telemetry"][0]
+    assert found["telemetry"][0] == (
+        "latency_p95: inconclusive. p95 is back at 2,050 ms. Observational: no control arm was left to compare with."
+    )
     assert "review 2026-04-01" in found["lifetime"][0]
     assert "2026-04-01 by support-ai" in found["lifetime"][1]
 

@@ -26,7 +26,7 @@ def kinds(text: str) -> set[str]:
     "attack",
     [
         "[click](http://evil)", "![x](http://evil/pixel.png)", "<img src=x>", "<http://evil>", "# heading", "> quote",
-        "* item", "- item", "+ item", "1. item", "1) item", "`code`", "**bold**", "_em_", "~~gone~~", "| a | b |",
+        "* item", "- item", "+ item", "1. item", "1) item", "``code``", "**bold**", "_em_", "~~gone~~", "| a | b |",
         "&lt;script&gt;", "---", "===", "[ref]: http://evil", "```", "    indented", "a  \nb", "<!-- hidden -->",
     ],
 )  # fmt: skip
@@ -36,11 +36,17 @@ def test_an_attack_stays_text(attack: str) -> None:
 
 @given(MARKED | ANY)
 def test_nothing_that_anybody_writes_becomes_anything_but_text(text: str) -> None:
-    assert kinds(f"Said: {prose(text)}") == set()
+    assert kinds(f"Said: {prose(text)}") <= {"code_inline"}
     assert "\n" not in prose(text)
 
 
-@given(MARKED)
+def test_words_that_a_sentence_quotes_are_code() -> None:
+    shown = prose("`p95_latency` is over its limit, see [`here`](http://evil) and `a|b`")
+    assert shown.startswith("`p95_latency` is")
+    assert kinds(shown) == {"code_inline"}
+
+
+@given(MARKED.map(lambda text: text.replace("`", "")))
 def test_it_reads_as_it_was_written(text: str) -> None:
     (inline,) = [token for token in READER.parse("Said: " + prose(text)) if token.type == "inline"]
     assert "".join(child.content for child in inline.children or ()) == ("Said: " + " ".join(text.split())).strip()

@@ -1,6 +1,6 @@
 """Series as one line of blocks."""
 
-from twokey.documents.sparkline import condense, sparkline
+from twokey.documents.sparkline import sparkline
 
 
 def test_a_rise_is_a_rise() -> None:
@@ -20,9 +20,3 @@ def test_a_flat_line_is_flat() -> None:
 def test_two_lines_on_one_scale_can_be_compared() -> None:
     assert sparkline([2000, 2000], 2000, 3000) == "▁▁"
     assert sparkline([2000, 3000, 9000, 0], 2000, 3000) == "▁██▁"
-
-
-def test_a_long_series_is_condensed_by_means_of_what_was_measured() -> None:
-    assert condense([1, 3, None, 5, None, None], 3) == [2, 5, None]
-    assert condense([1, 2], 5) == [1, 2]
-    assert len(condense(list(range(1000)), 40)) == 40

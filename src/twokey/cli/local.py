@@ -89,10 +89,9 @@ def initialise(first: First, where: Where) -> str:
 
 def demo(*, auto: bool, port: int, json: bool) -> int:
     """Play the demo; its exit code."""
-    from importlib import import_module
+    from twokey.demo.main import run
 
-    run = import_module("twokey.demo.main").run
-    return int(run(auto=auto, port=port, json=json) or 0)
+    return run(auto=auto, json=json, port=port)
 
 
 def verify_database(url: str, head: str) -> dict[str, object]:

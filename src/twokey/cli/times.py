@@ -11,19 +11,30 @@ _STEPS = ((timedelta(days=1), "d"), (timedelta(hours=1), "h"), (timedelta(minute
 
 def stamp(text: object) -> str:
     """An RFC 3339 time to the minute: `2026-10-03 14:02 UTC`; nothing for nothing; what is no time stays as it is."""
-    moment = _read(text)
-    return plain(text or "") if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+    found = moment(text)
+    return plain(text or "") if found is None else f"{found:%Y-%m-%d %H:%M} UTC"
 
 
 def ago(text: object, now: datetime) -> str:
     """How long ago, or how far ahead: `4 min ago`, `in 3 h`."""
-    moment = _read(text)
-    if moment is None:
+    found = moment(text)
+    if found is None:
         return plain(text or "")
-    span = _span(abs(now - moment))
+    span = _span(abs(now - found))
     if span == "0 min":
         return "now"
-    return f"{span} ago" if moment <= now else f"in {span}"
+    return f"{span} ago" if found <= now else f"in {span}"
+
+
+def moment(text: object) -> datetime | None:
+    """An RFC 3339 time in UTC; nothing for what is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _span(distance: timedelta) -> str:
@@ -31,13 +42,3 @@ def _span(distance: timedelta) -> str:
         if distance >= length:
             return f"{distance // length} {unit}"
     return "0 min"
-
-
-def _read(text: object) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

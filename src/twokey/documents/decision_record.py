@@ -161,8 +161,9 @@ def _telemetry(case: View) -> list[str]:
 
 def _verdict(verdict: View) -> str:
     word = str(verdict["status"]).replace("_", " ")
-    observed = " (observational: no control arm was left)" if verdict.get("observational") else ""
-    return f"{word}{observed}. {verdict['sentence']}"
+    known = not verdict.get("observational") or "observational" in verdict["sentence"].lower()
+    observed = "" if known else " Observational: no control arm was left to compare with."
+    return f"{word}. {verdict['sentence']}{observed}"
 
 
 def _lifetime(case: View, flags: Sequence[View]) -> list[str]:

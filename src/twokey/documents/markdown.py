@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from twokey.documents.text import plain
 
+_QUOTED = re.compile(r"(?<![`\\])`([^`\s](?:[^`]*[^`\s])?)`(?!`)")
 # `:` and `.` are escaped only where a bare address would become a link.
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~&!#$]|(?<!\w)_|_(?!\w)")
 _ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp)(:)|\b(www)(\.)")
@@ -14,11 +15,18 @@ _STARTS_BLOCK = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
 
 
 def prose(text: object) -> str:
-    """Text of others as one paragraph. Line breaks become spaces; whatever Markdown would read is escaped."""
-    one_line = " ".join(str(text).split())
+    """Text of others as one paragraph. Line breaks become spaces; whatever Markdown would read is escaped.
+
+    Words in backticks become code, as our own sentences mean them; code renders nothing.
+    """
+    parts = _QUOTED.split(" ".join(str(text).split()))
+    return "".join(code(part) if at % 2 else _escaped(part, at == 0) for at, part in enumerate(parts))
+
+
+def _escaped(one_line: str, starts: bool) -> str:
     escaped = _SPECIAL.sub(lambda found: "\\" + found.group(), plain(one_line))
     escaped = _ADDRESS.sub(lambda found: f"{found[1] or found[3]}\\{found[2] or found[4]}", escaped)
-    return _STARTS_BLOCK.sub(_escape_start, escaped)
+    return _STARTS_BLOCK.sub(_escape_start, escaped) if starts else escaped
 
 
 def code(text: object) -> str:

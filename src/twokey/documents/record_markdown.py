@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twokey.documents.markdown import bullets, code, prose, table
-from twokey.documents.text import to_second
+from twokey.documents.text import clip, to_second, with_advice
 
 View = Mapping[str, Any]
+SHOWN = 200
+"""Characters of one happening in the timeline; the JSON form holds the whole text."""
 
 
 def record_markdown(record: View) -> str:
@@ -91,7 +93,7 @@ def _gaps(gaps: Sequence[View]) -> str:
     if not gaps:
         return ""
     return "## What was not known\n\n" + bullets(
-        f"{prose(each['sentence'])} {prose(each['what_to_do'])}" for each in gaps
+        prose(with_advice(each["sentence"], each["what_to_do"])) for each in gaps
     )
 
 
@@ -106,7 +108,7 @@ def _timeline(timeline: Sequence[View]) -> str:
 
 
 def _happened(item: View) -> str:
-    return prose(item["text"]) + (" (refused)" if item["outcome"] == "refused" else "")
+    return prose(clip(" ".join(item["text"].split()), SHOWN)) + (" (refused)" if item["outcome"] == "refused" else "")
 
 
 def _audit(audit: View) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "·"
@@ -21,21 +20,8 @@ def sparkline(values: Sequence[float | None], low: float | None = None, high: fl
     return "".join(GAP if value is None else _block(value, low, high) for value in values)
 
 
-def condense(values: Sequence[float | None], width: int) -> list[float | None]:
-    """At most `width` values: each the mean of the measured ones of its stretch."""
-    if len(values) <= width:
-        return list(values)
-    edges = [index * len(values) // width for index in range(width + 1)]
-    return [_mean(values[start:end]) for start, end in pairwise(edges)]
-
-
 def _block(value: float, low: float, high: float) -> str:
     if high <= low:
         return BLOCKS[0]
     place = (min(max(value, low), high) - low) / (high - low)
     return BLOCKS[min(int(place * len(BLOCKS)), len(BLOCKS) - 1)]
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

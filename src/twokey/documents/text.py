@@ -49,6 +49,11 @@ def to_second(moment: object) -> str:
     return re.sub(r"(?<=T\d\d:\d\d:\d\d)\.\d+(?=Z$|[+-]\d\d:\d\d$)", "", str(moment))
 
 
+def with_advice(sentence: str, advice: str) -> str:
+    """What is the case, and what to do about it, as one sentence."""
+    return f"{sentence.rstrip('. ')}: {advice}" if advice else sentence
+
+
 def snake(name: str) -> str:
     """A name as a word with underscores: `SupportP95 Latency` -> `support_p95_latency`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)

@@ -7,13 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from twokey.cli.output import facts, heading, say, section, table
+from twokey.cli.pages.charts import charts
 from twokey.cli.pages.proposals import proposal_table
 from twokey.cli.times import ago, stamp
-from twokey.documents.sparkline import condense, sparkline
-from twokey.documents.text import clip, plain
+from twokey.documents.text import clip, plain, with_advice
 
 View = Mapping[str, Any]
-CHART_WIDTH = 40
 
 
 def case_table(rows: Sequence[View], now: datetime) -> None:
@@ -42,9 +41,9 @@ def case_page(case: View, series: Sequence[View]) -> None:
     )
     section("Signals", (_signal(each) for each in case["signal_list"]))
     _tiles(case["tiles"])
-    _charts(series)
+    charts(series)
     _finding(case["finding"])
-    section("What is not known", (f"{each['sentence']} {each['what_to_do']}" for each in case["gaps"]))
+    section("What is not known", (with_advice(each["sentence"], each["what_to_do"]) for each in case["gaps"]))
     if case["proposals"]:
         say("")
         proposal_table(case["proposals"])
@@ -59,7 +58,7 @@ def case_page(case: View, series: Sequence[View]) -> None:
 def check_page(check: View) -> None:
     """What the guardrails said at one moment, and what could not be judged."""
     _check(check)
-    section("What could not be judged", (f"{each['sentence']} {each['what_to_do']}" for each in check["gaps"]))
+    section("What could not be judged", (with_advice(each["sentence"], each["what_to_do"]) for each in check["gaps"]))
 
 
 def _check(check: View) -> None:
@@ -117,21 +116,6 @@ def _tile(tile: View) -> list[str]:
     return [tile["guardrail"], tile["text"], limit, change, tile["state"]]
 
 
-def _charts(series: Sequence[View]) -> None:
-    for chart in series:
-        values = [point["value"] for line in chart["lines"] for point in line["points"] if point["value"] is not None]
-        if not values:
-            continue
-        low, high = min(values), max(values)
-        unit = f" {chart['unit_label']}" if chart["unit_label"] else ""
-        say("")
-        heading(f"{chart['title']}, {stamp(chart['since'])} to {stamp(chart['until'])}")
-        say(f"  from {low:.4g} to {high:.4g}{plain(unit)}")
-        for line in chart["lines"]:
-            drawn = sparkline(condense([point["value"] for point in line["points"]], CHART_WIDTH), low, high)
-            say(f"  {drawn}  {plain(line['variation'])}")
-
-
 def _finding(finding: View | None) -> None:
     if finding is None:
         return
@@ -171,14 +155,18 @@ def _timeline(items: Sequence[View]) -> None:
 
 def _happened(item: View) -> list[str]:
     refused = " (refused)" if item["outcome"] == "refused" else ""
-    return [stamp(item["at"]), item["actor"], clip(item["text"], 300) + refused]
+    return [stamp(item["at"]), item["actor"], clip(item["text"], 120) + refused]
 
 
 def _ending(case: View) -> None:
     say("")
     if case["decision"]:
         decision_page(case["decision"])
-    elif case["may_close"]:
+        return
+    for proposal in case["proposals"]:
+        if proposal["status"] == "pending":
+            say(f"To decide: twokey proposal show {plain(proposal['id'])}")
+    if case["may_close"]:
         say(f"It can be closed as: {', '.join(case['may_close'])}.")
     elif case["why_not_close"]:
         say(f"It cannot be closed yet: {plain(case['why_not_close'])}")

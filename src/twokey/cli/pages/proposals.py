@@ -8,7 +8,7 @@ from typing import Any
 from twokey.cli.output import facts, heading, say, section, table
 from twokey.cli.pages.flags import section_lines
 from twokey.cli.times import stamp
-from twokey.documents.text import plain
+from twokey.documents.text import plain, with_advice
 
 View = Mapping[str, Any]
 
@@ -140,7 +140,7 @@ def _way(name: str, way: View) -> str:
 
 
 def _gap(gap: View) -> str:
-    return f"{gap['sentence']} {gap['what_to_do']}".strip()
+    return with_advice(gap["sentence"], gap["what_to_do"])
 
 
 def _keys(keys: Sequence[View]) -> None:
