@@ -4,7 +4,9 @@ import ast
 import importlib.metadata
 import re
 import subprocess
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,6 +85,23 @@ def test_every_pin_has_its_hash() -> None:
         pins = re.split(r"\n(?=[a-z0-9])", path.read_text())[1:]
         assert pins, path
         assert [pin.split()[0] for pin in pins if "--hash=sha256:" not in pin] == []
+
+
+def declared(of: dict[str, list[Any]]) -> set[str]:
+    names = [each for part in of.values() for each in part if isinstance(each, str)]
+    return {re.split(r"[<>=~! \[]", each)[0].lower() for each in names}
+
+
+def test_what_is_declared_is_pinned() -> None:
+    """Whoever edits `pyproject.toml` runs `make requirements` after it."""
+    house = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = declared({"core": house["project"]["dependencies"], **house["project"]["optional-dependencies"]})
+    assert needed - pinned("runtime.txt") == set()
+    assert (needed | declared({"dev": house["dependency-groups"]["dev"]})) - pinned("dev.txt") == set()
+
+
+def pinned(name: str) -> set[str]:
+    return set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
 
 
 def test_what_the_server_runs_on_is_what_was_tested() -> None:
