@@ -1,0 +1,73 @@
+/** Every call that the pages make, by name. */
+
+import { get, post, remove } from './client';
+import type * as T from './types';
+
+const part = encodeURIComponent;
+
+function query(values: Record<string, string | number | boolean | undefined>): string {
+  const given = Object.entries(values).filter(([, value]) => value !== undefined && value !== '');
+  return given.length ? `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}` : '';
+}
+
+const place = (project: string, environment: string) =>
+  `/projects/${part(project)}/environments/${part(environment)}`;
+
+export const signIn = (body: T.SignIn) => post<T.SessionView>('/session', body);
+export const whoAmI = () => get<T.SessionView>('/session');
+export const signOut = () => remove('/session');
+
+export const environments = (signal?: AbortSignal) => get<T.EnvironmentView[]>('/environments', signal);
+export const flags = (project: string, environment: string, archived: boolean, signal?: AbortSignal) =>
+  get<T.FlagRow[]>(`${place(project, environment)}/flags${query({ archived: archived || undefined })}`, signal);
+export const flag = (project: string, environment: string, key: string, signal?: AbortSignal) =>
+  get<T.FlagView>(`${place(project, environment)}/flags/${part(key)}`, signal);
+export const flagSeries = (
+  project: string,
+  environment: string,
+  key: string,
+  guardrail: string,
+  minutes: number,
+  signal?: AbortSignal,
+) =>
+  get<T.SeriesView>(
+    `${place(project, environment)}/flags/${part(key)}/series${query({ guardrail, minutes })}`,
+    signal,
+  );
+export const explain = (project: string, environment: string, key: string, body: T.ExplainRequest) =>
+  post<T.ExplainView>(`${place(project, environment)}/flags/${part(key)}/explain`, body);
+
+export const cases = (status?: string, signal?: AbortSignal) =>
+  get<T.CaseRow[]>(`/cases${query({ status, limit: 200 })}`, signal);
+export const caseById = (id: string, signal?: AbortSignal) => get<T.CaseView>(`/cases/${part(id)}`, signal);
+export const caseSeries = (id: string, minutes: number, signal?: AbortSignal) =>
+  get<T.SeriesView[]>(`/cases/${part(id)}/series${query({ minutes })}`, signal);
+export const addNote = (id: string, text: string) => post<T.NoteView>(`/cases/${part(id)}/notes`, { text });
+export const setOwner = (id: string, owner: string) => post<T.CaseRow>(`/cases/${part(id)}/owner`, { owner });
+export const checkNow = (id: string) => post<T.CheckView>(`/cases/${part(id)}/check`);
+export const closeCase = (id: string, body: T.CloseCase) => post<T.DecisionView>(`/cases/${part(id)}/close`, body);
+export const recordAddress = (id: string, format: 'json' | 'markdown') =>
+  `/api/v1/cases/${part(id)}/record?format=${format}`;
+
+export const proposals = (status?: string, signal?: AbortSignal) =>
+  get<T.ProposalRow[]>(`/proposals${query({ status, limit: 200 })}`, signal);
+export const proposal = (id: string, signal?: AbortSignal) =>
+  get<T.ProposalView>(`/proposals/${part(id)}`, signal);
+export const documentAddress = (id: string) => `/api/v1/proposals/${part(id)}/document`;
+
+const move = <Body>(id: string, verb: string, body: Body) =>
+  post<T.ProposalView>(`/proposals/${part(id)}/${verb}`, body);
+export const approve = (id: string, body: T.Approve) => move(id, 'approve', body);
+export const reject = (id: string, body: T.Reject) => move(id, 'reject', body);
+export const edit = (id: string, body: T.EditProposal) => move(id, 'edit', body);
+export const apply = (id: string, body: T.Prove) => move(id, 'apply', body);
+export const withdraw = (id: string) => move(id, 'withdraw', undefined);
+
+export const change = (id: string, signal?: AbortSignal) => get<T.ChangeView>(`/changes/${part(id)}`, signal);
+export const reverse = (id: string, body: T.ReverseChange) =>
+  post<T.ReverseResult>(`/changes/${part(id)}/reverse`, body);
+
+export const AUDIT_EXPORT = '/api/v1/audit/export';
+export const audit = (start: number, limit: number, of: string | undefined, newest: boolean, signal?: AbortSignal) =>
+  get<T.EntryView[]>(`/audit${query({ start, limit, case: of, newest_first: newest || undefined })}`, signal);
+export const verifyAudit = () => get<T.VerificationView>('/audit/verify');
