@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from twokey.domain.control import Control
+from twokey.domain.guardrail import Guardrail, GuardrailKind, fallback_guardrail
 from twokey.domain.telemetry import StagePlan
 from twokey.engine.flag import Flag, Serve
 
@@ -66,6 +67,13 @@ def has_both_arms(plan: StagePlan, baseline: str) -> bool:
 def split_plans(versions: Sequence[Version], baseline: str) -> tuple[StagePlan, ...]:
     """The stages that had both arms: those whose figures can be compared."""
     return tuple(plan for plan in stage_plans(versions) if has_both_arms(plan, baseline))
+
+
+def with_fallback(guardrails: Sequence[Guardrail]) -> tuple[Guardrail, ...]:
+    """The guardrails of a flag with the built-in one on units that were served something else than assigned."""
+    if not guardrails or any(each.kind is GuardrailKind.FALLBACK for each in guardrails):
+        return tuple(guardrails)
+    return (*guardrails, fallback_guardrail())
 
 
 def weight(shares: Mapping[str, float], variation: str) -> float:

@@ -1,7 +1,8 @@
 """Check what the telemetry says about a case's flag, before or after a change of the case is live.
 
 Rules kept here:
-- arms by assignment within rule and stage; without a control arm the comparison is before and after, and says so;
+- arms by assignment within rule and stage, from the first exposure on, so that no look restarts a test;
+- without a control arm the comparison is before and after, and says so;
 - what cannot be judged is a gap, never a pass;
 - a check is kept when it says something new, or a minute after the last one.
 """
@@ -30,7 +31,7 @@ from twokey.domain.guardrail import (
 )
 from twokey.domain.identity import SYSTEM, Actor
 from twokey.domain.job import JobKind
-from twokey.domain.stages import split_plans
+from twokey.domain.stages import split_plans, with_fallback
 from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
 from twokey.ports import FlagVersion, Store, UnitOfWork
 
@@ -61,7 +62,7 @@ def check(store: Store, telemetry: Telemetry, case_id: str, actor: Actor = SYSTE
     """
     with store.read() as uow:
         subject = _subject(uow, uow.cases.get(case_id))
-    verdicts = tuple(_judge(telemetry, subject, each) for each in subject.control.guardrails)
+    verdicts = _verdicts(telemetry, subject)
     gaps = _gaps(telemetry, subject, verdicts)
     with store.begin() as uow:
         found = _make(uow, subject, verdicts, gaps)
@@ -94,25 +95,25 @@ def _flag_of(uow: UnitOfWork, case: Case, change: Change | None) -> str | None:
 
 
 def _plans(subject: Subject) -> tuple[StagePlan, ...]:
-    """The stages with both arms that are to be judged: all of them before a change, those it left after it."""
+    """Every stage that had both arms. All are asked for, so that a unit counts in the stage of its first exposure."""
     versions = [(each.revision, each.control) for each in subject.versions]
-    both = split_plans(versions, subject.control.flag.baseline)
-    if subject.change is None:
-        return both
-    return tuple(plan for plan in both if plan.last_revision is None)
+    return split_plans(versions, subject.control.flag.baseline)
 
 
-def _judge(telemetry: Telemetry, subject: Subject, guardrail: Guardrail) -> Verdict:
-    plans = _plans(subject)
-    if plans:
-        return _judge_arms(telemetry, subject, guardrail, plans)
-    return _judge_before_after(telemetry, subject, guardrail)
-
-
-def _judge_arms(telemetry: Telemetry, subject: Subject, guardrail: Guardrail, plans: tuple[StagePlan, ...]) -> Verdict:
-    window = Window(since=_since(subject), until=subject.now)
-    arms = telemetry.arms(subject.scope, guardrail, plans, baseline=subject.control.flag.baseline, window=window)
-    return judge(guardrail, arms, alpha=alpha_by_guardrail(subject.control.guardrails)[guardrail.key])
+def _verdicts(telemetry: Telemetry, subject: Subject) -> tuple[Verdict, ...]:
+    """One verdict a guardrail, the built-in one on fallbacks included where arms can be compared."""
+    plans, guardrails = _plans(subject), subject.control.guardrails
+    judged = [index for index, plan in enumerate(plans) if subject.change is None or plan.last_revision is None]
+    if not judged:
+        return tuple(_judge_before_after(telemetry, subject, each) for each in guardrails)
+    watched = with_fallback(guardrails)
+    alphas = alpha_by_guardrail(watched)
+    baseline, window = subject.control.flag.baseline, Window(until=subject.now)
+    figures = telemetry.arms_of_all(subject.scope, watched, plans, baseline=baseline, window=window)
+    return tuple(
+        judge(guardrail, [arms[index] for index in judged], alpha=alphas[guardrail.key])
+        for guardrail, arms in zip(watched, figures, strict=True)
+    )
 
 
 def _since(subject: Subject) -> datetime:
@@ -136,7 +137,8 @@ def _judge_before_after(telemetry: Telemetry, subject: Subject, guardrail: Guard
 def _gaps(telemetry: Telemetry, subject: Subject, verdicts: tuple[Verdict, ...]) -> tuple[EvidenceGap, ...]:
     window = Window(since=subject.now - LOOK_BACK, until=subject.now)
     found: dict[str, EvidenceGap] = {}
-    for guardrail, verdict in zip(subject.control.guardrails, verdicts, strict=True):
+    by_key = {each.guardrail: each for each in verdicts}
+    for guardrail in subject.control.guardrails:
         presence = telemetry.metric_presence(subject.scope, guardrail.metric, window=window)
         gap = presence_gap(
             guardrail,
@@ -144,7 +146,7 @@ def _gaps(telemetry: Telemetry, subject: Subject, verdicts: tuple[Verdict, ...])
             presence.joined_events,
             unit_names=presence.unit_names,
             flag=subject.control.key,
-        ) or verdict_gap(verdict)
+        ) or verdict_gap(by_key[guardrail.key])
         if gap is not None:
             found[gap.id] = gap
     return tuple(found.values())

@@ -68,6 +68,7 @@ class _Collector:
     def __init__(self, uow: UnitOfWork, telemetry: Telemetry, now: datetime) -> None:
         self.uow, self.telemetry, self.now = uow, telemetry, now
         self.window = Window(since=now - LOOK_BACK, until=now)
+        self.ever = Window(until=now)
 
     def collect(self, case_id: str) -> Collected:
         case = self.uow.cases.get(case_id)
@@ -108,11 +109,11 @@ class _Collector:
         self, control: Control, guardrail: Guardrail, plans: tuple[StagePlan, ...], attributes: tuple[str, ...]
     ) -> Measurement:
         scope, baseline = self._scope(control.key), control.flag.baseline
-        arms = self.telemetry.arms(scope, guardrail, plans, baseline=baseline, window=self.window)
+        arms = self.telemetry.arms(scope, guardrail, plans, baseline=baseline, window=self.ever)
         verdict = judge(guardrail, arms, alpha=alpha_by_guardrail(control.guardrails)[guardrail.key])
         harmed = verdict.status is VerdictStatus.BREACHED
         cohorts = (
-            self.telemetry.cohort_contrasts(scope, guardrail, plans, attributes, baseline=baseline, window=self.window)
+            self.telemetry.cohort_contrasts(scope, guardrail, plans, attributes, baseline=baseline, window=self.ever)
             if harmed and attributes
             else ()
         )
