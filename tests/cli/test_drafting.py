@@ -138,6 +138,18 @@ class TestCase:
         ines.server.on("POST", "cases/c/check", views.check("after"))
         assert_matches("case-check", ines.runs("case", "check", "c").out)
 
+    def test_without_a_control_arm_the_figures_are_after_and_before(self, ines: Person) -> None:
+        alone = views.verdict("latency_p95", "holding", "p95 fell", observational=True)
+        ines.server.on("POST", "cases/c/check", views.check("after", alone))
+        shown = ines.runs("case", "check", "c").out
+        assert "AFTER" in shown
+        assert "CANDIDATE" not in shown
+        both = views.verdict("latency_p95", "holding", "p95 fell")
+        ines.server.on("POST", "cases/c/check", views.check("after", alone, both))
+        shown = ines.runs("case", "check", "c").out
+        assert "CANDIDATE" in shown
+        assert "(observational)" in shown
+
     def test_it_closes_with_all_five(self, ines: Person) -> None:
         ines.server.on("POST", "cases/c/close", views.decision())
         ended = ines.runs("case", "close", "c", *self.SAID, "--review-date", "2026-04-01")

@@ -62,14 +62,18 @@ def check_page(check: View) -> None:
 
 
 def _check(check: View) -> None:
+    verdicts = check["verdicts"]
+    # Where no control arm was left the two figures are not those of two arms, but after and before.
+    alone = bool(verdicts) and all(each["observational"] for each in verdicts)
+    arms = ("AFTER", "BEFORE") if alone else ("CANDIDATE", "BASELINE")
     heading(f"Evidence {check['phase']} the change of {check['flag']}, {stamp(check['at'])}")
     table(
-        ("GUARDRAIL", "VERDICT", "CANDIDATE", "BASELINE", "UNITS"),
-        (_verdict(each) for each in check["verdicts"]),
-        fixed=("VERDICT", "CANDIDATE", "BASELINE", "UNITS"),
+        ("GUARDRAIL", "VERDICT", *arms, "UNITS"),
+        (_verdict(each, alone) for each in verdicts),
+        fixed=("VERDICT", *arms, "UNITS"),
         empty="The flag has no guardrails: nothing can be judged.",
     )
-    section("In words", (f"{each['guardrail']}: {each['sentence']}" for each in check["verdicts"]))
+    section("In words", (f"{each['guardrail']}: {each['sentence']}" for each in verdicts))
 
 
 def decision_page(decision: View) -> None:
@@ -139,8 +143,8 @@ def _citation(citation: View) -> str:
     return f"{citation['says']} [{citation['evidence']}]{doubt}"
 
 
-def _verdict(verdict: View) -> list[str]:
-    word = verdict["status"] + (" (observational)" if verdict["observational"] else "")
+def _verdict(verdict: View, alone: bool) -> list[str]:
+    word = verdict["status"] + (" (observational)" if verdict["observational"] and not alone else "")
     units = f"{verdict['candidate_units']} / {verdict['baseline_units']}"
     return [verdict["guardrail"], word, _value(verdict["candidate_value"]), _value(verdict["baseline_value"]), units]
 

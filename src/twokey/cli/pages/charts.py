@@ -89,7 +89,8 @@ def _chart(chart: View, axis: Axis) -> None:
     say(f"  from {_figure(chart, low)} to {_figure(chart, high)}{limit}")
     for line in chart["lines"]:
         say(f"  {drawn(line, axis, low, high)}  {plain(line['variation'])}")
-    say(f"  {marks(chart, axis)}".rstrip())
+    if row := marks(chart, axis).rstrip():
+        say(f"  {row}")
 
 
 def _legend(chart: View, axis: Axis) -> Iterator[str]:
