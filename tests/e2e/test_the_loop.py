@@ -141,11 +141,11 @@ def approve_in_the_browser(server: ServerProcess, proposal: str) -> None:
         page.get_by_label("Username").fill("mara")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        page.get_by_role("button", name="Approve").first.click()
+        page.get_by_role("button", name="Turn your key").click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Password").fill(PASSWORD)
-        dialog.get_by_role("button", name="Approve").click()
-        page.get_by_text("applied").first.wait_for()
+        dialog.get_by_role("button", name="Approve this change").click()
+        page.get_by_text("2 of 2 turned").wait_for()
 
 
 def test_a_real_alert_is_decided_by_two_people_and_real_clients_see_it(
