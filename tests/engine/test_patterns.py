@@ -45,6 +45,10 @@ HARMLESS = [
     "^(?:ab|cd)*?e",
 ]
 HARMFUL = [
+    # Found by timing what an earlier rule accepted: an optional part that can be empty, a third sweep over the text.
+    "^(?:(?:[^a]b[^a](?:a{0,20})?){2})*c",
+    ".*?.a+$",
+    "(a*)?b",
     "(a+)+",
     "(a*)*",
     "(a|a)*",

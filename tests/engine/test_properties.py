@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.engine.documents import DOCUMENT, clause, other
 from tests.engine.strategies import clauses, context_values, contexts, snapshots
 from twokey.engine import (
     Clause,
@@ -157,6 +158,27 @@ def test_a_context_whose_own_code_fails_is_an_error_value(snapshot: Snapshot) ->
             assert resolution.error.code is ErrorCode.GENERAL
             assert "RuntimeError" in resolution.error.message
         assert explain(snapshot, key, Trap()).flag == key
+
+
+class ReadOnce(dict[str, Any]):
+    """A context that can be read for one evaluation (a unit, a clause) and not for its explanation."""
+
+    reads = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.reads += 1
+        if self.reads > 2:
+            raise RuntimeError("gone")
+        return default
+
+
+def test_a_context_that_fails_on_a_second_reading_is_an_error_value() -> None:
+    flag = {**other("f"), "rules": [{"id": "r", "clauses": [clause("exists")], "serve": {"variation": "a"}}]}
+    snapshot = Snapshot.from_json({**DOCUMENT, "flags": [flag]})
+    assert evaluate(snapshot, "f", ReadOnce()).error is None
+    explanation = explain(snapshot, "f", ReadOnce())
+    assert explanation.resolution.error is not None
+    assert explanation.resolution.error.code is ErrorCode.GENERAL
 
 
 @settings(max_examples=60)

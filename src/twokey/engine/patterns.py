@@ -2,15 +2,16 @@
 
 The standard library matches by backtracking, so that an innocent-looking pattern can take years on a text chosen for
 it ("catastrophic backtracking"). A pattern is therefore judged when it is *written*, over its parse tree, and refused
-unless an upper bound on the ways it can be tried on a text of `MAX_TEXT` characters is small.
+unless an upper bound on the steps of its search in a text of `MAX_TEXT` characters is small.
 
 Rules this module keeps:
 
-* The bound multiplies over what stands in sequence, adds over alternatives, and raises to the power of the count over
-  repeats. A repeat counts as one way when the first character of what follows it can never be one of its own, because
-  then giving characters back can never succeed; the same for alternatives that begin differently. All is
-  over-estimated: characters outside ASCII count as one.
-* The bound must not exceed `MAX_WAYS`, the square of the places in such a text. So `^[a-z]+(-[a-z]+)*$` and
+* The bound counts steps. What stands in sequence costs its own steps, and once more all that follows for each way in
+  which it can match; alternatives add up; repeats raise the ways to the power of their count. A repeat has one way when
+  the first character of what follows it can never be one of its own, because then giving characters back can never
+  succeed; the same for alternatives that begin differently. All is over-estimated: characters outside ASCII count as
+  one.
+* The bound must not exceed `MAX_STEPS`, 64 times the square of the text's length. So `^[a-z]+(-[a-z]+)*$` and
   `foo.*bar` pass; `(a+)+`, `(a|a)*`, `(\\w+\\s?)*$` and `a.*b.*c` do not (the last passes once anchored, `^a.*b.*c`).
 * References to groups, look-around, conditions, atomic and possessive parts are refused: their cost cannot be bounded
   this way, and they do not exist in every language that evaluates flags. Of the inline flags only `i` and `s` are
@@ -31,7 +32,8 @@ MAX_TEXT = 1_024
 """Longer text never matches a pattern."""
 MAX_PATTERN = 512
 """Characters in a pattern."""
-MAX_WAYS = (MAX_TEXT + 1) ** 2
+MAX_STEPS = 64 * (MAX_TEXT + 1) ** 2
+"""Tenths of a second, at the very worst."""
 
 _ASCII = (1 << 128) - 1
 _OTHER = 1 << 128
@@ -40,11 +42,18 @@ _ACCEPTED = "a regular expression without group references or look-around, whose
 
 
 class _Part(NamedTuple):
-    """What is known of a piece of pattern: the characters it can begin with, whether it can be empty, its ways."""
+    """What is known of a piece of pattern.
 
-    first: int
-    empty: bool
-    ways: int
+    `first` is the set of characters it can begin with, `empty` whether it can match nothing, `ways` in how many ways
+    it can match at one place, `steps` what trying them all costs, and `size` how many one-character pieces it is made
+    of.
+    """
+
+    first: int = 0
+    empty: bool = True
+    ways: int = 1
+    steps: int = 1
+    size: int = 1
 
 
 class _RefusedError(Exception):
@@ -73,18 +82,23 @@ def _judge(pattern: str) -> None:
         raise _RefusedError("sets a flag other than i and s")
     part = _sequence(tree, 0, flags)
     starts = 1 if _anchored(tree) else MAX_TEXT
-    if part.ways * starts > MAX_WAYS:
+    if part.steps * starts > MAX_STEPS:
         raise _RefusedError("can be tried in too many ways (repeats that overlap what follows them)")
 
 
 def _sequence(items: Any, follow: int, flags: int) -> _Part:
     """Judge pieces from the last to the first, since what a repeat may give back depends on what comes after it."""
-    part = _Part(0, True, 1)
+    part = _Part()
     for code, argument in reversed(list(items)):
         after = part.first | follow if part.empty else part.first
         piece = _piece(code, argument, after, flags)
-        first = piece.first | part.first if piece.empty else piece.first
-        part = _Part(first, piece.empty and part.empty, _capped(piece.ways * part.ways))
+        part = _Part(
+            first=piece.first | part.first if piece.empty else piece.first,
+            empty=piece.empty and part.empty,
+            ways=_capped(piece.ways * part.ways),
+            steps=_capped(piece.steps + piece.ways * part.steps),
+            size=piece.size + part.size,
+        )
     return part
 
 
@@ -97,11 +111,11 @@ def _piece(code: Any, argument: Any, follow: int, flags: int) -> _Part:
         _, add, remove, body = argument
         return _sequence(body, follow, (flags | add) & ~remove)
     if code is op.AT:
-        return _Part(0, True, 1)
+        return _Part()
     characters = _characters(code, argument, flags)
     if characters is None:
         raise _RefusedError(f"uses {_KNOWN_BAD.get(str(code), str(code).lower())}")
-    return _Part(characters, False, 1)
+    return _Part(first=characters, empty=False)
 
 
 _KNOWN_BAD = {
@@ -119,19 +133,29 @@ def _repeat(argument: Any, follow: int, flags: int) -> _Part:
     most = int(most)
     first = _sequence(body, 0, flags).first
     part = _sequence(body, first | follow if most > 1 else follow, flags)
-    if part.empty and most > 1:
+    if part.empty and most > min(least, 1):
+        # What can be empty can be repeated without moving on, and `(a*)?` can be empty in two ways.
         raise _RefusedError("repeats something that can be empty")
     times = min(most, MAX_TEXT)
     stops = 1 if least == most or not part.first & follow else times - min(int(least), times) + 1
-    return _Part(part.first, least == 0 or part.empty, _capped(_power(part.ways, times) * stops))
+    ways = _power(part.ways, times)
+    # With one way each character is consumed once, however the repeats are nested.
+    steps = min(times * part.steps, 2 * MAX_TEXT * part.size) if part.ways == 1 else 2 * ways * part.steps
+    return _Part(part.first, least == 0 or part.empty, _capped(ways * stops), _capped(steps), part.size)
 
 
 def _branch(branches: Any, follow: int, flags: int) -> _Part:
     parts = [_sequence(branch, follow, flags) for branch in branches]
     firsts = [part.first | follow if part.empty else part.first for part in parts]
     apart = sum(first.bit_count() for first in firsts) == _union(firsts).bit_count()
-    ways = max(part.ways for part in parts) if apart else sum(part.ways for part in parts)
-    return _Part(_union(part.first for part in parts), any(part.empty for part in parts), _capped(ways))
+    ways = [part.ways for part in parts]
+    return _Part(
+        first=_union(part.first for part in parts),
+        empty=any(part.empty for part in parts),
+        ways=_capped(max(ways) if apart else sum(ways)),
+        steps=_capped(sum(part.steps for part in parts)),
+        size=sum(part.size for part in parts),
+    )
 
 
 def _union(sets: Any) -> int:
@@ -141,13 +165,13 @@ def _union(sets: Any) -> int:
     return together
 
 
-def _capped(ways: int) -> int:
-    return min(ways, MAX_WAYS + 1)
+def _capped(count: int) -> int:
+    return min(count, MAX_STEPS + 1)
 
 
 def _power(ways: int, times: int) -> int:
-    # Anything above 1 to a power beyond 20 is over the bound already.
-    return 1 if ways == 1 else _capped(ways ** min(times, 21))
+    # Two to the power of 30 is over the bound already.
+    return 1 if ways == 1 else _capped(ways ** min(times, 30))
 
 
 def _characters(code: Any, argument: Any, flags: int) -> int | None:
