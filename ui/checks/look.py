@@ -141,6 +141,7 @@ class Watched:
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             self.faults.append(f"{self.name} {name}: scrolls sideways by {wide} px")
+        self.page.evaluate("scrollTo(0, 0)")
         self.page.screenshot(path=str(self.folder / f"{name}-{self.name}.png"), full_page="proposal-" not in name)
         for fault in self._axe():
             self.faults.append(f"{self.name} {name}: {fault}")

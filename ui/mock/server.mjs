@@ -15,14 +15,23 @@ const ROOM = fileURLToPath(new URL('../../src/twokey/surfaces/control_room', imp
 const POLICY =
   "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; " +
   "base-uri 'none'; form-action 'self'; object-src 'none'; require-trusted-types-for 'script'";
-const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.woff2': 'font/woff2',
+};
 const flagOf = (name) => process.argv.includes(`--${name}`);
 const PORT = Number(process.argv[process.argv.indexOf('--port') + 1]) || 8199;
 
 let state = moves.fresh(flagOf('empty'));
 const watchers = new Set();
 
-const problem = (status, kind, title, detail, more = {}) => ({ status, body: { type: `urn:twokey:problem:${kind}`, title, status, detail, ...more } });
+const problem = (status, kind, title, detail, more = {}) => ({
+  status,
+  body: { type: `urn:twokey:problem:${kind}`, title, status, detail, ...more },
+});
 const ok = (body, status = 200) => ({ status, body });
 const PROOF = problem(403, 'refused', 'Refused', 'the password does not fit: fresh proof is needed for this digest');
 const proven = (body) => body.password === data.PASSWORD;
@@ -38,15 +47,33 @@ const withProposal = (id, then) => {
 const deciding = (id, body, then) =>
   withProposal(id, (found) => {
     if (!proven(body)) return PROOF;
-    if (body.digest && body.digest !== found.digest) return problem(409, 'conflict', 'What you relied on has moved', 'the proposal has another digest now', { remedy: 'read it anew, then decide' });
+    if (body.digest && body.digest !== found.digest)
+      return problem(409, 'conflict', 'What you relied on has moved', 'the proposal has another digest now', {
+        remedy: 'read it anew, then decide',
+      });
     then(found);
     return ok(moves.view(state, found));
   });
 
 function edited(old, body) {
   old.status = 'superseded';
-  const next = structuredClone({ ...old, ...(body.operations && { operations: body.operations }), ...(body.reason && { reason: body.reason }), ...(body.apply && { apply: body.apply }), apply_at: body.apply_at ?? null });
-  Object.assign(next, { id: 'prop-9e8d7c6b5a4f', status: 'pending', supersedes: old.id, author: state.signedIn.username, author_kind: 'person', digest: data.sha(JSON.stringify(body)), approved: 0, created_at: data.ago(0) });
+  const next = structuredClone({
+    ...old,
+    ...(body.operations && { operations: body.operations }),
+    ...(body.reason && { reason: body.reason }),
+    ...(body.apply && { apply: body.apply }),
+    apply_at: body.apply_at ?? null,
+  });
+  Object.assign(next, {
+    id: 'prop-9e8d7c6b5a4f',
+    status: 'pending',
+    supersedes: old.id,
+    author: state.signedIn.username,
+    author_kind: 'person',
+    digest: data.sha(JSON.stringify(body)),
+    approved: 0,
+    created_at: data.ago(0),
+  });
   next.keys = next.keys.map((each) => ({ ...each, status: 'waiting', person: null, name: null, at: null }));
   state.proposals.unshift(next);
   moves.record(state, 'proposal.edit', next.id, { title: next.title });
@@ -56,36 +83,181 @@ function edited(old, body) {
 const ROUTES = [
   ['GET', /^\/session$/, () => ok(session())],
   ['DELETE', /^\/session$/, () => ((state.signedIn = null), ok(null, 204))],
-  ['GET', /^\/environments$/, () => ok(state.empty ? [] : [{ project: 'support', key: 'production', revision: state.change ? 19 : 18, guarded: true, approvers: ['release_manager'], flags: 4, open_cases: 2 }, { project: 'support', key: 'staging', revision: 4, guarded: false, approvers: [], flags: 0, open_cases: 0 }])],
-  ['GET', /^\/cases$/, () => ok(state.empty ? [] : [moves.hostileRow(), moves.caseRow(state), { ...moves.caseRow(state), id: 'case-old', title: 'Checkout error budget burn', severity: 'warning', status: 'closed', waiting_for: '', firing: 0, owner: 'checkout', opened_at: data.ago(60 * 24 * 6), updated_at: data.ago(60 * 24 * 5), flag: 'checkout_flow' }])],
+  [
+    'GET',
+    /^\/environments$/,
+    () =>
+      ok(
+        state.empty
+          ? []
+          : [
+              {
+                project: 'support',
+                key: 'production',
+                revision: state.change ? 19 : 18,
+                guarded: true,
+                approvers: ['release_manager'],
+                flags: 4,
+                open_cases: 2,
+              },
+              {
+                project: 'support',
+                key: 'staging',
+                revision: 4,
+                guarded: false,
+                approvers: [],
+                flags: 0,
+                open_cases: 0,
+              },
+            ],
+      ),
+  ],
+  [
+    'GET',
+    /^\/cases$/,
+    () =>
+      ok(
+        state.empty
+          ? []
+          : [
+              moves.hostileRow(),
+              moves.caseRow(state),
+              {
+                ...moves.caseRow(state),
+                id: 'case-old',
+                title: 'Checkout error budget burn',
+                severity: 'warning',
+                status: 'closed',
+                waiting_for: '',
+                firing: 0,
+                owner: 'checkout',
+                opened_at: data.ago(60 * 24 * 6),
+                updated_at: data.ago(60 * 24 * 5),
+                flag: 'checkout_flow',
+              },
+            ],
+      ),
+  ],
   ['GET', /^\/cases\/case-0h0s0t0i0l0e$/, () => ok(moves.hostileCase())],
   ['GET', /^\/cases\/case-3n6p0r4t8v2w$/, () => ok(moves.caseView(state))],
   ['GET', /^\/cases\/case-0h0s0t0i0l0e\/series$/, () => ok([])],
   ['GET', /^\/cases\/[^/]+\/series$/, () => ok(data.series(state.change && Date.parse(state.change.applied_at)))],
   ['GET', /^\/cases\/[^/]+\/record$/, () => ok({ decision: state.closed })],
-  ['POST', /^\/cases\/[^/]+\/notes$/, (_, body) => (state.notes.push({ at: data.ago(0), author: state.signedIn.username, text: body.text }), moves.record(state, 'case.note', 'case-3n6p0r4t8v2w', { text: body.text }), ok(state.notes.at(-1), 201))],
-  ['POST', /^\/cases\/[^/]+\/owner$/, (_, body) => ((state.owner = body.owner), moves.record(state, 'case.own', 'case-3n6p0r4t8v2w', { owner: body.owner }), ok(moves.caseRow(state)))],
+  [
+    'POST',
+    /^\/cases\/[^/]+\/notes$/,
+    (_, body) => (
+      state.notes.push({ at: data.ago(0), author: state.signedIn.username, text: body.text }),
+      moves.record(state, 'case.note', 'case-3n6p0r4t8v2w', { text: body.text }),
+      ok(state.notes.at(-1), 201)
+    ),
+  ],
+  [
+    'POST',
+    /^\/cases\/[^/]+\/owner$/,
+    (_, body) => (
+      (state.owner = body.owner),
+      moves.record(state, 'case.own', 'case-3n6p0r4t8v2w', { owner: body.owner }),
+      ok(moves.caseRow(state))
+    ),
+  ],
   ['POST', /^\/cases\/[^/]+\/check$/, () => ok(data.checkBefore)],
-  ['POST', /^\/cases\/[^/]+\/close$/, (_, body) => ((state.closed = { ...body, decided_by: state.signedIn.username, decided_at: data.ago(0) }), moves.record(state, 'case.close', 'case-3n6p0r4t8v2w', { choice: body.choice }), ok(state.closed))],
+  [
+    'POST',
+    /^\/cases\/[^/]+\/close$/,
+    (_, body) => (
+      (state.closed = { ...body, decided_by: state.signedIn.username, decided_at: data.ago(0) }),
+      moves.record(state, 'case.close', 'case-3n6p0r4t8v2w', { choice: body.choice }),
+      ok(state.closed)
+    ),
+  ],
   ['GET', /^\/proposals$/, () => ok(state.proposals.map((each) => moves.view(state, each)))],
   ['GET', /^\/proposals\/([^/]+)$/, ([id]) => withProposal(id, (found) => ok(moves.view(state, found)))],
-  ['POST', /^\/proposals\/([^/]+)\/approve$/, ([id], body) => deciding(id, body, (found) => moves.approve(state, found))],
-  ['POST', /^\/proposals\/([^/]+)\/reject$/, ([id], body) => deciding(id, body, (found) => ((found.status = 'rejected'), moves.record(state, 'proposal.reject', id, { note: body.note })))],
-  ['POST', /^\/proposals\/([^/]+)\/edit$/, ([id], body) => withProposal(id, (found) => (body.operations?.[0]?.op === 'grant' ? problem(422, 'invalid', 'The input is not valid', 'operations[0].op: `grant` is no operation', { field: 'operations[0].op', accepted: 'set_weights, set_enabled, set_otherwise, …' }) : edited(found, body)))],
+  [
+    'POST',
+    /^\/proposals\/([^/]+)\/approve$/,
+    ([id], body) => deciding(id, body, (found) => moves.approve(state, found)),
+  ],
+  [
+    'POST',
+    /^\/proposals\/([^/]+)\/reject$/,
+    ([id], body) =>
+      deciding(
+        id,
+        body,
+        (found) => ((found.status = 'rejected'), moves.record(state, 'proposal.reject', id, { note: body.note })),
+      ),
+  ],
+  [
+    'POST',
+    /^\/proposals\/([^/]+)\/edit$/,
+    ([id], body) =>
+      withProposal(id, (found) =>
+        body.operations?.[0]?.op === 'grant'
+          ? problem(422, 'invalid', 'The input is not valid', 'operations[0].op: `grant` is no operation', {
+              field: 'operations[0].op',
+              accepted: 'set_weights, set_enabled, set_otherwise, …',
+            })
+          : edited(found, body),
+      ),
+  ],
   ['GET', /^\/changes\/[^/]+$/, () => (state.change ? ok(state.change) : notFound('change'))],
-  ['POST', /^\/changes\/[^/]+\/reverse$/, (_, body) => (!proven(body) ? PROOF : body.way === 'rollback' ? ((state.change.may_reverse = false), ok({ change: 'chg-6', proposal: null, sentence: 'Rolled back: everyone in reach gets the baseline' })) : ok({ change: null, proposal: state.proposals[0].id, sentence: 'Undoing widens exposure: a proposal now waits for its own keys' }))],
+  [
+    'POST',
+    /^\/changes\/[^/]+\/reverse$/,
+    (_, body) =>
+      !proven(body)
+        ? PROOF
+        : body.way === 'rollback'
+          ? ((state.change.may_reverse = false),
+            ok({ change: 'chg-6', proposal: null, sentence: 'Rolled back: everyone in reach gets the baseline' }))
+          : ok({
+              change: null,
+              proposal: state.proposals[0].id,
+              sentence: 'Undoing widens exposure: a proposal now waits for its own keys',
+            }),
+  ],
   ['GET', new RegExp(`^${place}/flags$`), () => ok(data.flagRows)],
   ['GET', /^\/projects\/support\/environments\/staging\/flags$/, () => ok([])],
-  ['GET', new RegExp(`^${place}/flags/([^/]+)$`), ([key]) => (data.flagRows.some((each) => each.key === key) ? ok(data.flagView(data.flagRows.find((each) => each.key === key))) : notFound(`flag \`${key}\``))],
-  ['GET', new RegExp(`^${place}/flags/[^/]+/series$`), (_, __, query) => ok(data.series(state.change && Date.parse(state.change.applied_at)).find((each) => each.guardrail === query.get('guardrail')))],
+  [
+    'GET',
+    new RegExp(`^${place}/flags/([^/]+)$`),
+    ([key]) =>
+      data.flagRows.some((each) => each.key === key)
+        ? ok(data.flagView(data.flagRows.find((each) => each.key === key)))
+        : notFound(`flag \`${key}\``),
+  ],
+  [
+    'GET',
+    new RegExp(`^${place}/flags/[^/]+/series$`),
+    (_, __, query) =>
+      ok(
+        data
+          .series(state.change && Date.parse(state.change.applied_at))
+          .find((each) => each.guardrail === query.get('guardrail')),
+      ),
+  ],
   ['POST', new RegExp(`^${place}/flags/[^/]+/explain$`), () => ok(data.explanation)],
   ['GET', /^\/audit$/, (_, __, query) => ok(audit(query))],
-  ['GET', /^\/audit\/verify$/, () => ok({ ok: true, entries: state.entries.length, head: state.entries.at(-1)?.hash ?? data.sha('0'), broken_at: null, problem: '' })],
+  [
+    'GET',
+    /^\/audit\/verify$/,
+    () =>
+      ok({
+        ok: true,
+        entries: state.entries.length,
+        head: state.entries.at(-1)?.hash ?? data.sha('0'),
+        broken_at: null,
+        problem: '',
+      }),
+  ],
 ];
 
 function audit(query) {
   const of = query.get('case');
-  const kept = state.entries.filter((each) => each.index >= Number(query.get('start') ?? 0) && (!of || each.case === of));
+  const kept = state.entries.filter(
+    (each) => each.index >= Number(query.get('start') ?? 0) && (!of || each.case === of),
+  );
   if (query.get('newest_first')) kept.reverse();
   return kept.slice(0, Number(query.get('limit') ?? 100));
 }
@@ -93,11 +265,12 @@ function audit(query) {
 function answer(method, path, body, query) {
   if (method === 'POST' && path === '/session') {
     const person = data.people[body.username];
-    if (!person || body.password !== data.PASSWORD) return problem(401, 'unauthenticated', 'Not signed in', 'username or password is wrong');
+    if (!person || body.password !== data.PASSWORD)
+      return problem(401, 'unauthenticated', 'Not signed in', 'username or password is wrong');
     state.signedIn = person;
     return ok(session());
   }
-  if (method === 'POST' && path === '/reset') return (state = moves.fresh(flagOf('empty'))), ok(null, 204);
+  if (method === 'POST' && path === '/reset') return ((state = moves.fresh(flagOf('empty'))), ok(null, 204));
   if (!state.signedIn) return problem(401, 'unauthenticated', 'Not signed in', 'sign in, or send a bearer token');
   for (const [verb, shape, respond] of ROUTES) {
     const found = verb === method && shape.exec(path);
@@ -109,7 +282,10 @@ function answer(method, path, body, query) {
 function stream(response) {
   if (!state.signedIn) return response.writeHead(401).end();
   response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
-  const tell = () => response.write(`event: changed\ndata: ${JSON.stringify({ tick: state.tick, entry: state.entries.length - 1 })}\n\n`);
+  const tell = () =>
+    response.write(
+      `event: changed\ndata: ${JSON.stringify({ tick: state.tick, entry: state.entries.length - 1 })}\n\n`,
+    );
   tell();
   watchers.add(tell);
   response.on('close', () => watchers.delete(tell));
@@ -117,8 +293,13 @@ function stream(response) {
 
 function file(path, response) {
   const wanted = join(ROOM, normalize(path));
-  const found = wanted.startsWith(ROOM) && existsSync(wanted) && statSync(wanted).isFile() ? wanted : join(ROOM, 'index.html');
-  response.writeHead(200, { 'Content-Type': TYPES[extname(found)] ?? 'application/octet-stream', 'Content-Security-Policy': POLICY, 'X-Content-Type-Options': 'nosniff' });
+  const found =
+    wanted.startsWith(ROOM) && existsSync(wanted) && statSync(wanted).isFile() ? wanted : join(ROOM, 'index.html');
+  response.writeHead(200, {
+    'Content-Type': TYPES[extname(found)] ?? 'application/octet-stream',
+    'Content-Security-Policy': POLICY,
+    'X-Content-Type-Options': 'nosniff',
+  });
   createReadStream(found).pipe(response);
 }
 
@@ -131,7 +312,12 @@ createServer(async (request, response) => {
   for await (const chunk of request) chunks.push(chunk);
   const body = chunks.length ? JSON.parse(Buffer.concat(chunks)) : {};
   const given = answer(request.method, path, body, url.searchParams);
-  response.writeHead(given.status, { 'Content-Type': given.status < 400 ? 'application/json' : 'application/problem+json', Connection: 'close' });
+  response.writeHead(given.status, {
+    'Content-Type': given.status < 400 ? 'application/json' : 'application/problem+json',
+    Connection: 'close',
+  });
   response.end(given.status === 204 ? undefined : JSON.stringify(given.body));
   if (request.method !== 'GET') for (const tell of watchers) tell();
-}).listen(PORT, '127.0.0.1', () => console.log(`http://127.0.0.1:${PORT}  sign in as mara, ines or otto with "${data.PASSWORD}"`));
+}).listen(PORT, '127.0.0.1', () =>
+  console.log(`http://127.0.0.1:${PORT}  sign in as mara, ines or otto with "${data.PASSWORD}"`),
+);

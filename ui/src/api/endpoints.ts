@@ -10,8 +10,7 @@ function query(values: Record<string, string | number | boolean | undefined>): s
   return given.length ? `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}` : '';
 }
 
-const place = (project: string, environment: string) =>
-  `/projects/${part(project)}/environments/${part(environment)}`;
+const place = (project: string, environment: string) => `/projects/${part(project)}/environments/${part(environment)}`;
 
 export const signIn = (body: T.SignIn) => post<T.SessionView>('/session', body);
 export const whoAmI = () => get<T.SessionView>('/session');
@@ -30,10 +29,7 @@ export const flagSeries = (
   minutes: number,
   signal?: AbortSignal,
 ) =>
-  get<T.SeriesView>(
-    `${place(project, environment)}/flags/${part(key)}/series${query({ guardrail, minutes })}`,
-    signal,
-  );
+  get<T.SeriesView>(`${place(project, environment)}/flags/${part(key)}/series${query({ guardrail, minutes })}`, signal);
 export const explain = (project: string, environment: string, key: string, body: T.ExplainRequest) =>
   post<T.ExplainView>(`${place(project, environment)}/flags/${part(key)}/explain`, body);
 
@@ -51,8 +47,7 @@ export const recordAddress = (id: string, format: 'json' | 'markdown') =>
 
 export const proposals = (status?: string, signal?: AbortSignal) =>
   get<T.ProposalRow[]>(`/proposals${query({ status, limit: 200 })}`, signal);
-export const proposal = (id: string, signal?: AbortSignal) =>
-  get<T.ProposalView>(`/proposals/${part(id)}`, signal);
+export const proposal = (id: string, signal?: AbortSignal) => get<T.ProposalView>(`/proposals/${part(id)}`, signal);
 export const documentAddress = (id: string) => `/api/v1/proposals/${part(id)}/document`;
 
 const move = <Body>(id: string, verb: string, body: Body) =>

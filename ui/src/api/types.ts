@@ -552,4 +552,3 @@ export interface VerificationView {
   broken_at: number | null;
   problem: string;
 }
-

@@ -4,7 +4,8 @@ import type { Marker, SeriesView } from '../api/types';
 import { linear, linePath, niceTicks, spread, timeTicks, type Scale, type Spot } from './scale';
 
 export const HEIGHT = 272;
-export const MARGIN = { top: 30, bottom: 26, left: 56, right: 118 };
+export const MARGIN = { top: 30, bottom: 26, right: 118 };
+const LETTER = 6.9;
 const NARROW = 520;
 
 export interface DrawnLine {
@@ -37,13 +38,15 @@ export interface Layout {
   moments: number[];
 }
 
-export function layout(series: SeriesView, width: number): Layout {
+/** `written` says how a value is written, so that the longest has room. */
+export function layout(series: SeriesView, width: number, written: (value: number) => string): Layout {
   const narrow = width < NARROW;
   const right = narrow ? 12 : MARGIN.right;
-  const inner = { left: MARGIN.left, right: Math.max(MARGIN.left + 60, width - right), top: MARGIN.top, bottom: HEIGHT - MARGIN.bottom };
+  const yTicks = niceTicks(...extent(series), 5);
+  const left = 14 + LETTER * Math.max(...yTicks.map((each) => written(each).length));
+  const inner = { left, right: Math.max(left + 60, width - right), top: MARGIN.top, bottom: HEIGHT - MARGIN.bottom };
   const [since, until] = [Date.parse(series.since), Date.parse(series.until)];
   const x = linear([since, until], [inner.left, inner.right]);
-  const yTicks = niceTicks(...extent(series), 5);
   const y = linear([yTicks[0] ?? 0, yTicks.at(-1) ?? 1], [inner.bottom, inner.top]);
   const limitY = series.limit === null ? null : y(series.limit);
   const labelled = label(drawLines(series, x, y), limitY, inner);
@@ -53,11 +56,13 @@ export function layout(series: SeriesView, width: number): Layout {
     inner,
     narrow,
     yTicks,
-    xTicks: timeTicks(since, until, Math.max(2, Math.floor((inner.right - inner.left) / 92))),
+    xTicks: timeTicks(since, until, Math.max(2, Math.floor((inner.right - inner.left) / (narrow ? 62 : 92)))),
     ...labelled,
     markers: drawMarkers(series.markers, x, inner),
     limitY,
-    moments: [...new Set(series.lines.flatMap((line) => line.points.map((each) => Date.parse(each.at))))].sort((a, b) => a - b),
+    moments: [...new Set(series.lines.flatMap((line) => line.points.map((each) => Date.parse(each.at))))].sort(
+      (a, b) => a - b,
+    ),
   };
 }
 

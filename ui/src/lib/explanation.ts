@@ -8,7 +8,8 @@ export interface Explained {
 }
 
 type Json = Record<string, unknown>;
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 const objects = (value: unknown): Json[] => (Array.isArray(value) ? value.filter(isObject) : []);
 const sentenceOf = (value: Json): string => (typeof value.sentence === 'string' ? value.sentence : '');
 
@@ -17,9 +18,11 @@ export function readTree(tree: Json): Explained {
 }
 
 function readStep(step: Json): Explained {
-  const children = objects(step.clauses).map(
-    (clause): Explained => ({ sentence: sentenceOf(clause), mark: clause.matched === true ? 'held' : 'failed', children: [] }),
-  );
+  const children = objects(step.clauses).map((clause): Explained => ({
+    sentence: sentenceOf(clause),
+    mark: clause.matched === true ? 'held' : 'failed',
+    children: [],
+  }));
   if (isObject(step.rollout)) children.push({ sentence: sentenceOf(step.rollout), mark: 'plain', children: [] });
   if (isObject(step.prerequisite)) children.push(readTree(step.prerequisite));
   return { sentence: sentenceOf(step), mark: step.decided === true ? 'decided' : 'passed', children };

@@ -38,14 +38,13 @@ function walk(value: unknown, raw: ReadonlySet<string>): unknown {
   );
 }
 
-/** JSON in ASCII: the same value for a machine, and nothing in it that an eye could miss. */
-export function jsonText(value: unknown, indent = 2): string {
-  const text = JSON.stringify(value, null, indent) ?? 'null';
-  return text.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
 /** The text, or its beginning and an ellipsis. */
 export function clip(text: string, width: number): string {
   const chars = [...text];
-  return chars.length <= width ? text : `${chars.slice(0, width - 1).join('').trimEnd()}…`;
+  return chars.length <= width
+    ? text
+    : `${chars
+        .slice(0, width - 1)
+        .join('')
+        .trimEnd()}…`;
 }

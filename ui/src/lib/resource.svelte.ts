@@ -56,7 +56,9 @@ export function resource<T>(read: (signal: AbortSignal) => Promise<T>, seconds?:
     void found.refresh();
   });
   $effect(() => {
-    const beat = seconds ? setInterval(() => document.hidden || found.loading || found.refresh(), 1000 * seconds) : undefined;
+    const beat = seconds
+      ? setInterval(() => document.hidden || found.loading || found.refresh(), 1000 * seconds)
+      : undefined;
     return () => {
       clearInterval(beat);
       found.stop();

@@ -29,7 +29,14 @@ class Router {
 
   /** Links to our own pages are followed without loading anew; whatever asks for more is left to the browser. */
   #follow(event: MouseEvent): void {
-    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+    if (
+      event.defaultPrevented ||
+      event.button !== 0 ||
+      event.metaKey ||
+      event.ctrlKey ||
+      event.shiftKey ||
+      event.altKey
+    )
       return;
     const link = (event.target as Element | null)?.closest('a');
     if (!link?.href || link.target || link.hasAttribute('download') || link.origin !== location.origin) return;

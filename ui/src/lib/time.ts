@@ -41,7 +41,10 @@ export function exact(at: string): string {
   const date = new Date(at);
   if (Number.isNaN(date.getTime())) return at;
   const local = date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'long' });
-  return `${local} · ${date.toISOString().replace('T', ' ').replace(/\.\d+Z$/, ' UTC')}`;
+  return `${local} · ${date
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/\.\d+Z$/, ' UTC')}`;
 }
 
 /** `14:32`, and with the day where it is another one than today. */

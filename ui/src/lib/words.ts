@@ -67,8 +67,9 @@ export function spaced(value: string): string {
   return value.replaceAll('_', ' ');
 }
 
-/** First letter raised. */
+/** First letter raised, unless the first word is a name of something, such as `citation_failure_rate`. */
 export function capital(value: string): string {
+  if (!/^\p{L}+(?:['’-]\p{L}+)*(?=[\s,.:;]|$)/u.test(value)) return value;
   return value.charAt(0).toUpperCase() + value.slice(1);
 }
 
