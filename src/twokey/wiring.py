@@ -18,7 +18,7 @@ from twokey.domain.identity import SYSTEM, Role, User
 from twokey.domain.job import JobKind
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
-from twokey.ports import Store, Telemetry
+from twokey.ports import Clock, Store, Telemetry
 from twokey.settings import Settings
 from twokey.steps import apply_change, check_evidence, draft_proposal, run_schedule, triage_case
 from twokey.steps.manage_access import create_environment, create_user
@@ -27,13 +27,14 @@ from twokey.surfaces.hub import Hub
 from twokey.surfaces.services import Services
 from twokey.worker import Work, Worker
 
+MINIMUM_PASSWORD = 12
 App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
-def open_store(settings: Settings, *, migrate: bool = True) -> SqlStore:
-    """The control store, brought to the present schema."""
+def open_store(settings: Settings, clock: Clock = system.utc_now, *, migrate: bool = True) -> SqlStore:
+    """The control store, brought to the present schema unless it shall only be read."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    store = SqlStore(settings.database_url, system.utc_now, system.new_id)
+    store = SqlStore(settings.database_url, clock, system.new_id)
     if migrate:
         store.migrate()
     return store
@@ -62,21 +63,21 @@ class Server:
         self.store.close()
 
 
-def build(settings: Settings) -> Server:
+def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     """Put a server together. It listens nowhere yet."""
-    store = open_store(settings)
+    store = open_store(settings, clock)
     telemetry = DuckTelemetry(settings.telemetry_path)
     services = Services(
         store=store,
         telemetry=telemetry,
         secrets=system,
-        clock=system.utc_now,
+        clock=clock,
         hub=Hub(store),
         secure_cookies=settings.secure_cookies,
     )
     work = jobs_of(store, telemetry)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
-    workers = tuple(Worker(store, system.utc_now, work, f"{owner}-{index}") for index in range(settings.workers))
+    workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
     return Server(app=create_app(services), services=services, store=store, telemetry=telemetry, workers=workers)
 
 
@@ -91,14 +92,27 @@ def jobs_of(store: Store, telemetry: Telemetry) -> dict[JobKind, Work]:
     }
 
 
+def listener(server: Server, settings: Settings, *, grace: int = 3) -> uvicorn.Server:
+    """What answers on the network: `run()` serves until interrupted, or until its `should_exit` is set.
+
+    Open streams have `grace` seconds to end.
+    """
+    config = uvicorn.Config(
+        server.app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=grace,
+    )
+    return uvicorn.Server(config)
+
+
 def serve(settings: Settings) -> None:
     """Serve until interrupted."""
     server = build(settings)
     server.start()
     try:
-        uvicorn.run(
-            server.app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3
-        )
+        listener(server, settings).run()
     finally:
         server.stop()
 
@@ -113,12 +127,16 @@ class Administrator:
 
 
 def initialise(
-    settings: Settings, environment: Environment, administrator: Administrator, initial: State | None
+    settings: Settings,
+    environment: Environment,
+    administrator: Administrator,
+    initial: State | None,
+    clock: Clock = system.utc_now,
 ) -> None:
     """Create the first environment and the first administrator. Raises Conflict where they exist, Invalid."""
-    if len(administrator.password) < 12:
-        raise Invalid("password", "is shorter than 12 characters", "at least 12 characters")
-    store = open_store(settings)
+    if len(administrator.password) < MINIMUM_PASSWORD:
+        raise Invalid("password", f"is shorter than {MINIMUM_PASSWORD} characters", "a longer one")
+    store = open_store(settings, clock)
     try:
         user = User(
             id=administrator.username,
@@ -126,12 +144,12 @@ def initialise(
             name=administrator.name,
             password_hash=system.hash_password(administrator.password),
             roles=frozenset({Role.ADMINISTRATOR}),
-            created_at=system.utc_now(),
+            created_at=clock(),
         )
-        create_user(store, SYSTEM, user)
         create_environment(store, SYSTEM, environment, initial)
+        create_user(store, SYSTEM, user)
     finally:
         store.close()
 
 
-__all__ = ["Administrator", "Server", "build", "initialise", "open_store", "serve"]
+__all__ = ["Administrator", "Server", "build", "initialise", "jobs_of", "listener", "open_store", "serve"]

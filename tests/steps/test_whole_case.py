@@ -69,6 +69,9 @@ def test_an_alert_becomes_a_case_a_finding_and_the_narrowest_proposal(world: Wor
     assert proposal.reverse.effect is Effect.WIDENS
     assert proposal.required_roles == ("support_ai_platform_owner", "release_manager")
     assert set(proposal.evidence) == set(finding.evidence)
+    with world.store.read() as uow:
+        (before,) = uow.checks.where(case=case.id)
+    assert before.phase is Phase.BEFORE
 
 
 def test_nothing_changes_before_both_keys_are_turned(world: World) -> None:

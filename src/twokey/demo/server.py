@@ -8,7 +8,6 @@ Rules kept here:
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from datetime import datetime
@@ -18,20 +17,11 @@ import msgspec
 import uvicorn
 
 from twokey import wiring
-from twokey.adapters import system
-from twokey.adapters.sql import SqlStore
-from twokey.adapters.telemetry import DuckTelemetry
 from twokey.demo import scenario
 from twokey.demo.clock import HurriedClock
 from twokey.demo.orders import Orders
-from twokey.domain.identity import SYSTEM, User
 from twokey.domain.policy import Environment
 from twokey.settings import Settings
-from twokey.steps.manage_access import create_environment, create_user
-from twokey.surfaces.app import create_app
-from twokey.surfaces.hub import Hub
-from twokey.surfaces.services import Services
-from twokey.worker import Worker
 
 
 class Hands:
@@ -45,28 +35,10 @@ class Hands:
         return self.clock()
 
 
-def build(settings: Settings, clock: Hands, password: str) -> wiring.Server:
-    """A server on the demo's clock, with the environment, its first flags and an administrator."""
-    settings.data.mkdir(parents=True, exist_ok=True)
-    store = SqlStore(settings.database_url, clock, system.new_id)
-    store.migrate()
-    _initialise(store, clock, password)
-    telemetry = DuckTelemetry(settings.telemetry_path)
-    services = Services(store=store, telemetry=telemetry, secrets=system, clock=clock, hub=Hub(store))
-    worker = Worker(store, clock, wiring.jobs_of(store, telemetry), f"demo-{os.getpid()}")
-    return wiring.Server(
-        app=create_app(services), services=services, store=store, telemetry=telemetry, workers=(worker,)
-    )
-
-
-def _initialise(store: SqlStore, clock: Hands, password: str) -> None:
-    administrator = User(
-        id=scenario.ADMINISTRATOR.username,
-        username=scenario.ADMINISTRATOR.username,
-        name=scenario.ADMINISTRATOR.name,
-        password_hash=system.hash_password(password),
-        roles=frozenset(scenario.ADMINISTRATOR.roles),
-        created_at=clock(),
+def initialise(settings: Settings, clock: Hands, password: str) -> None:
+    """The environment with its first flags, and an administrator."""
+    administrator = wiring.Administrator(
+        username=scenario.ADMINISTRATOR.username, name=scenario.ADMINISTRATOR.name, password=password
     )
     environment = Environment(
         project=scenario.PROJECT,
@@ -74,20 +46,16 @@ def _initialise(store: SqlStore, clock: Hands, password: str) -> None:
         approvers=(scenario.RELEASE_ROLE,),
         widening_approvers=(scenario.RELEASE_ROLE,),
     )
-    create_user(store, SYSTEM, administrator)
-    create_environment(store, SYSTEM, environment, scenario.initial_state(clock().date()))
+    wiring.initialise(settings, environment, administrator, scenario.initial_state(clock().date()), clock)
 
 
 def serve(orders: Orders) -> None:
     """Serve until told to stop."""
     settings = Settings(data=Path(orders.data), port=orders.port)
     clock = Hands(orders.clock)
-    server = build(settings, clock, orders.password)
-    listener = uvicorn.Server(
-        uvicorn.Config(
-            server.app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=1
-        )
-    )
+    initialise(settings, clock, orders.password)
+    server = wiring.build(settings, clock)
+    listener = wiring.listener(server, settings, grace=1)
     threading.Thread(target=_listen, args=(clock, listener), daemon=True).start()
     server.start()
     try:

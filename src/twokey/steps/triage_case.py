@@ -159,6 +159,8 @@ def _keep(uow: UnitOfWork, analysis: Analysis) -> Finding:
             },
         )
     )
+    if finding.suspects:
+        uow.jobs.enqueue(JobKind.CHECK_EVIDENCE, case.id, uow.now)
     if finding.operations:
         uow.jobs.enqueue(JobKind.DRAFT_PROPOSAL, finding.id, uow.now)
     return finding
