@@ -241,7 +241,7 @@ class World:
         seed: int = 1,
         prefix: str = "c",
     ) -> None:
-        """Conversations that ended before now: assigned by the published snapshot, each with its latency and correction.
+        """Conversations that ended before now: assigned by the published snapshot, with latency and correction.
 
         `slow` is the share of answers over the limit for the baseline, `slow_candidate` for the candidate.
         """

@@ -220,7 +220,7 @@ def test_a_candidate_that_was_taken_back_already_needs_nothing_more() -> None:
     profile = control(rules=[INTERNAL, msgspec.structs.replace(pro(10), serve=Serve(variation="baseline"))])
     analysis = look(scenes.collected([observed(profile, scenes.slow())], [profile]))
     assert abstains(analysis)
-    assert "reaches nobody through the suspected rules any more" in analysis.finding.reason
+    assert "reaches nobody through those rules any more" in analysis.finding.reason
     check_grounded(analysis)
 
 

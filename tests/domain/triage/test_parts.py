@@ -272,7 +272,7 @@ def test_a_rule_that_was_removed_meanwhile_is_not_operated_on() -> None:
     profile = control(rules=[scenes.INTERNAL])
     analysis = look(scenes.collected([observed(profile, scenes.slow())], [profile]))
     assert analysis.operations == ()
-    assert "reaches nobody through the suspected rules any more" in analysis.finding.reason
+    assert "reaches nobody through those rules any more" in analysis.finding.reason
 
 
 def test_what_would_change_nothing_for_anyone_is_not_drafted() -> None:

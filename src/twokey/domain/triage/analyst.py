@@ -156,7 +156,7 @@ def _abstain(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...]
 
 def _taken_back(teller: Teller, ranked: tuple[Suspicion, ...]) -> str:
     told = listed([f"`{each.control.key}` ({listed(teller.contrasts(each))})" for each in ranked])
-    return f"The candidate of {told} did worse than its baseline, and reaches nobody through the suspected rules any more."
+    return f"The candidate of {told} did worse than its baseline, and reaches nobody through those rules any more."
 
 
 def _finding(
