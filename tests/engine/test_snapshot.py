@@ -173,3 +173,19 @@ def test_operators_have_each_a_meaning() -> None:
     from twokey.engine.operators import MEANINGS
 
     assert set(MEANINGS) == set(Operator)
+
+
+def test_equal_flags_have_equal_digests_however_their_defaults_were_written() -> None:
+    written = {
+        "key": "f",
+        "type": "boolean",
+        "enabled": True,
+        "variations": [{"key": "off", "value": False}, {"key": "on", "value": True}],
+        "baseline": "off",
+        "salt": "f",
+        "otherwise": {"variation": "on"},
+    }
+    brief = read_flag(written)
+    full = read_flag(written | {"unit": "targetingKey", "bucketing": "twokey-1"})
+    assert brief == full
+    assert brief.digest == full.digest

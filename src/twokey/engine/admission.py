@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from twokey.engine.canonical import canonical, digest_of_bytes
 from twokey.engine.checks import check_flag, check_segment
 from twokey.engine.errors import Invalid
-from twokey.engine.flag import Clause, Flag, FlagType, Rule, Segment, SegmentRule, Variation
+from twokey.engine.flag import BUCKETING, TARGETING_KEY, Clause, Flag, FlagType, Rule, Segment, SegmentRule, Variation
 from twokey.engine.frozen import FrozenDict, FrozenList, freeze
 from twokey.engine.operators import shown
 
@@ -55,12 +55,22 @@ def digest_of(kept: Flag | Segment) -> str:
 
 def bytes_of(kept: Flag | Segment) -> bytes:
     """The canonical bytes, as `canonical` gives them; the usual flag takes a short way."""
+    kept = _with_defaults(kept)
     if not all(_plain_clauses(rule.clauses) for rule in kept.rules):
         return canonical(kept)
     try:
         return _encode(_with_written_values(kept) if isinstance(kept, Flag) else kept)
     except UnicodeEncodeError:
         return canonical(kept)  # which names the character
+
+
+def _with_defaults(kept: Flag | Segment) -> Flag | Segment:
+    """Equal flags have equal bytes: msgspec leaves a text out only where it *is* the default, not where it equals it."""
+    if not isinstance(kept, Flag):
+        return kept
+    unit = TARGETING_KEY if kept.unit == TARGETING_KEY else kept.unit
+    bucketing = BUCKETING if kept.bucketing == BUCKETING else kept.bucketing
+    return replace(kept, unit=unit, bucketing=bucketing)
 
 
 def _with_digest(kept: Kept) -> Kept:
