@@ -21,7 +21,7 @@ UI = Path(__file__).parent.parent
 AXE = UI / "node_modules" / "axe-core" / "axe.min.js"
 PORT = 8199
 BASE = f"http://127.0.0.1:{PORT}"
-SECRET = "correct horse battery"  # noqa: S105 - the mock's
+SECRET = "correct horse battery"
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
@@ -84,7 +84,7 @@ SHOTS: tuple[tuple[str, str, Act | None], ...] = (
 @contextmanager
 def mock(*arguments: str) -> Iterator[None]:
     """The mock server while the block runs."""
-    running = subprocess.Popen(["node", str(UI / "mock" / "server.mjs"), "--port", str(PORT), *arguments])  # noqa: S603,S607
+    running = subprocess.Popen(["node", str(UI / "mock" / "server.mjs"), "--port", str(PORT), *arguments])
     try:
         for _ in range(50):
             try:
