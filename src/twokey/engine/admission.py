@@ -65,7 +65,7 @@ def bytes_of(kept: Flag | Segment) -> bytes:
 
 
 def _with_defaults(kept: Flag | Segment) -> Flag | Segment:
-    """Equal flags have equal bytes: msgspec leaves a text out only where it *is* the default, not where it equals it."""
+    """Equal flags have equal bytes: msgspec leaves a text out where it *is* the default, not where it equals it."""
     if not isinstance(kept, Flag):
         return kept
     unit = TARGETING_KEY if kept.unit == TARGETING_KEY else kept.unit
