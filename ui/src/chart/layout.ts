@@ -45,7 +45,7 @@ export function layout(series: SeriesView, width: number, written: (value: numbe
   const yTicks = niceTicks(...extent(series), 5);
   const left = 14 + LETTER * Math.max(...yTicks.map((each) => written(each).length));
   const inner = { left, right: Math.max(left + 60, width - right), top: MARGIN.top, bottom: HEIGHT - MARGIN.bottom };
-  const [since, until] = [Date.parse(series.since), Date.parse(series.until)];
+  const [since, until] = domain(series);
   const x = linear([since, until], [inner.left, inner.right]);
   const y = linear([yTicks[0] ?? 0, yTicks.at(-1) ?? 1], [inner.bottom, inner.top]);
   const limitY = series.limit === null ? null : y(series.limit);
@@ -64,6 +64,17 @@ export function layout(series: SeriesView, width: number, written: (value: numbe
       (a, b) => a - b,
     ),
   };
+}
+
+/** The span that was asked for, without the time before anything was measured or changed. */
+function domain(series: SeriesView): [number, number] {
+  const [since, until] = [Date.parse(series.since), Date.parse(series.until)];
+  const measured = series.lines.flatMap((line) =>
+    line.points.filter((each) => each.value !== null).map((each) => each.at),
+  );
+  const first = Math.min(...[...measured, ...series.markers.map((each) => each.at)].map((each) => Date.parse(each)));
+  const start = Number.isFinite(first) ? first - 0.03 * (until - first) : since;
+  return [Math.min(Math.max(since, start), until - 60_000), until];
 }
 
 /** The limit is always in sight, with room on its far side, so that near and far from it look different. */

@@ -9,15 +9,15 @@ export function jsonLine(value: unknown): string {
   return spaced.replace(/[\u007f-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** As `jsonLine`, over several lines where one would be too long. */
-export function jsonText(value: unknown, indent = ''): string {
+/** As `jsonLine`, over several lines where one would be longer than `width`. */
+export function jsonText(value: unknown, indent = '', width = WIDTH): string {
   const line = jsonLine(value);
-  if (typeof value !== 'object' || value === null || line.length + indent.length <= WIDTH) return line;
+  if (typeof value !== 'object' || value === null || line.length + indent.length <= width) return line;
   const deeper = `${indent}  `;
   const [open, close] = Array.isArray(value) ? '[]' : '{}';
   const parts = Array.isArray(value)
-    ? value.map((each) => deeper + jsonText(each, deeper))
-    : Object.entries(value).map(([key, each]) => `${deeper}${jsonLine(key)}: ${jsonText(each, deeper)}`);
+    ? value.map((each) => deeper + jsonText(each, deeper, width))
+    : Object.entries(value).map(([key, each]) => `${deeper}${jsonLine(key)}: ${jsonText(each, deeper, width)}`);
   return `${open}\n${parts.join(',\n')}\n${indent}${close}`;
 }
 
