@@ -4,7 +4,7 @@
  * the password that is printed. Listens on 127.0.0.1 alone. `--empty` starts with nothing, `--port N` moves it.
  */
 
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -300,7 +300,7 @@ function file(path, response) {
     'Content-Security-Policy': POLICY,
     'X-Content-Type-Options': 'nosniff',
   });
-  createReadStream(found).pipe(response);
+  response.end(readFileSync(found));
 }
 
 createServer(async (request, response) => {
