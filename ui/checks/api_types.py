@@ -1,6 +1,6 @@
-"""Writes `ui/src/api/types.ts` from the shapes that the server declares, so that the pages never believe in a field that is not there.
+"""Writes `ui/src/api/types.ts` from the shapes that the server declares: no page believes in a field that is not there.
 
-`python ui/checks/types.py` writes it (then format it); `--check` fails where the two differ in more than layout.
+`python ui/checks/api_types.py` writes it (then format it); `--check` fails where the two differ in more than layout.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twokey.surfaces.http_api import models
 
 FILE = Path(__file__).parent.parent / "src" / "api" / "types.ts"
 HEAD = """/**
- * The shapes of the JSON API, written from `twokey/surfaces/http_api/models.py` by `checks/types.py`.
+ * The shapes of the JSON API, written from `twokey/surfaces/http_api/models.py` by `checks/api_types.py`.
  * Times are RFC 3339 in UTC.
  */
 
@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> int:
     """Write the file, or say whether it is up to date."""
     if "--check" in arguments:
         good = _same(document(), FILE.read_text(encoding="utf-8"))
-        print("types.ts is up to date" if good else "types.ts differs: run `python ui/checks/types.py`")
+        print("types.ts is up to date" if good else "types.ts differs: run `python ui/checks/api_types.py`")
         return 0 if good else 1
     FILE.write_text(document(), encoding="utf-8")
     return 0
