@@ -17,11 +17,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from twokey.surfaces import shapes
 from twokey.surfaces.http_api import models
 
 FILE = Path(__file__).parent.parent / "src" / "api" / "types.ts"
 HEAD = """/**
- * The shapes of the JSON API, written from `twokey/surfaces/http_api/models.py` by `checks/api_types.py`.
+ * The shapes of the JSON API, written from `twokey/surfaces/http_api/models` by `checks/api_types.py`.
  * Times are RFC 3339 in UTC.
  */
 
@@ -42,6 +43,7 @@ PLAIN = {
 }
 # What no page reads or sends.
 LEFT_OUT = {
+    "BaseModel",
     "Model",
     "NewUser",
     "UserView",
@@ -73,9 +75,8 @@ def written(hint: Any) -> str:
 
 
 def _shapes() -> Iterator[type[BaseModel]]:
-    for name, found in vars(models).items():
-        ours = inspect.isclass(found) and issubclass(found, BaseModel) and found.__module__ == models.__name__
-        if ours and name not in LEFT_OUT:
+    for name, found in {**vars(shapes), **vars(models)}.items():
+        if inspect.isclass(found) and issubclass(found, BaseModel) and name not in LEFT_OUT:
             yield found
 
 

@@ -1,5 +1,5 @@
 /**
- * The shapes of the JSON API, written from `twokey/surfaces/http_api/models.py` by `checks/api_types.py`.
+ * The shapes of the JSON API, written from `twokey/surfaces/http_api/models` by `checks/api_types.py`.
  * Times are RFC 3339 in UTC.
  */
 
@@ -7,3 +7,548 @@
 export type Timestamp = string;
 /** A calendar day, `2026-11-29`. */
 export type Day = string;
+
+/** A node of the gate's explanation tree. */
+export interface GateView {
+  status: 'open' | 'waiting' | 'refused';
+  sentence: string;
+  rule: string;
+  children: GateView[];
+}
+
+/** An RFC 9457 problem: `type` names the kind, `field` and `accepted` say what to change. */
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  field?: string | null;
+  accepted?: string | null;
+  remedy?: string | null;
+  gate?: GateView | null;
+}
+
+/** Who is signed in. `csrf` must be sent back as `X-CSRF-Token` with every change. */
+export interface SessionView {
+  username: string;
+  name: string;
+  roles: string[];
+  csrf: string;
+  expires_at: Timestamp;
+}
+
+export interface SignIn {
+  username: string;
+  password: string;
+}
+
+export interface CaseRow {
+  id: string;
+  project: string;
+  environment: string;
+  title: string;
+  severity: string;
+  status: 'open' | 'triaged' | 'acting' | 'watching' | 'closed';
+  owner: string | null;
+  opened_at: Timestamp;
+  updated_at: Timestamp;
+  firing: number;
+  signals: number;
+  waiting_for: string;
+  flag: string | null;
+}
+
+/** One case whole, ready for the page. */
+export interface CaseView extends CaseRow {
+  steps: StepView[];
+  signal_list: SignalView[];
+  finding: FindingView | null;
+  tiles: Tile[];
+  gaps: GapView[];
+  evidence: EvidenceView[];
+  proposals: ProposalRow[];
+  changes: ChangeView[];
+  checks: CheckView[];
+  notes: NoteView[];
+  timeline: TimelineItem[];
+  decision: DecisionView | null;
+  may_close: string[];
+  why_not_close: string;
+}
+
+export interface CitationView {
+  evidence: string;
+  path: string;
+  value: unknown;
+  says: string;
+  supported: boolean;
+  why_not: string;
+}
+
+export interface CloseCase {
+  choice: 'expand' | 'continue' | 'pause' | 'roll_back' | 'clean_up' | 'no_action' | 'resolved_by_itself';
+  rationale: string;
+  outcome: string;
+  owner: string;
+  review_date: Day;
+}
+
+export interface DecisionView {
+  choice: string;
+  rationale: string;
+  outcome: string;
+  owner: string;
+  review_date: Day;
+  decided_by: string;
+  decided_at: Timestamp;
+}
+
+export interface FindingView {
+  id: string;
+  author: string;
+  at: Timestamp;
+  summary: string;
+  recommendation: string;
+  reason: string;
+  confidence: number;
+  suspects: SuspectView[];
+  citations: CitationView[];
+  gaps: GapView[];
+  lower_rungs: string[];
+}
+
+export interface NewNote {
+  text: string;
+}
+
+export interface NoteView {
+  at: Timestamp;
+  author: string;
+  text: string;
+}
+
+export interface SignalView {
+  id: string;
+  name: string;
+  summary: string;
+  severity: string;
+  source: string;
+  status: 'firing' | 'resolved';
+  labels: Record<string, string>;
+  annotations: Record<string, string>;
+  starts_at: Timestamp;
+  received_at: Timestamp;
+  last_seen_at: Timestamp;
+  resolved_at: Timestamp | null;
+  seen: number;
+  url: string;
+}
+
+/** A step of the loop stepper. */
+export interface StepView {
+  key: 'signal' | 'triage' | 'proposal' | 'approval' | 'change' | 'evidence' | 'decision';
+  label: string;
+  status: 'done' | 'current' | 'ahead';
+}
+
+export interface SuspectView {
+  flag: string;
+  surface: string;
+  variation: string;
+  rule: string | null;
+  cohort: Record<string, string[]>;
+  confidence: number;
+  because: string;
+}
+
+/** Something that happened in a case, from the audit log. `step` is one of the loop's seven. */
+export interface TimelineItem {
+  at: Timestamp;
+  step: 'signal' | 'triage' | 'proposal' | 'approval' | 'change' | 'evidence' | 'decision' | 'note';
+  actor: string;
+  actor_kind: string;
+  text: string;
+  outcome: 'done' | 'refused';
+  entry: number;
+}
+
+export interface CheckView {
+  id: string;
+  flag: string;
+  phase: 'before' | 'after';
+  change: string | null;
+  at: Timestamp;
+  since: Timestamp;
+  until: Timestamp;
+  verdicts: VerdictView[];
+  gaps: GapView[];
+}
+
+export interface EvidenceView {
+  id: string;
+  kind: string;
+  title: string;
+  at: Timestamp;
+  sha256: string;
+  body: Record<string, unknown>;
+}
+
+export interface GapView {
+  id: string;
+  kind: string;
+  sentence: string;
+  what_to_do: string;
+}
+
+/** One variation's series, by assignment. */
+export interface Line {
+  variation: string;
+  points: Point[];
+}
+
+/** A change on the time axis. */
+export interface Marker {
+  at: Timestamp;
+  text: string;
+  kind: 'change' | 'change_event' | 'signal';
+}
+
+/** One bucket of a series. `value` is null where nobody was measured. */
+export interface Point {
+  at: Timestamp;
+  value: number | null;
+  units: number;
+}
+
+/** A guardrail metric over time by variation, with its limit and the changes. `kind` says what values mean. */
+export interface SeriesView {
+  guardrail: string;
+  metric: string;
+  kind: string;
+  title: string;
+  unit_label: string;
+  limit: number | null;
+  since: Timestamp;
+  until: Timestamp;
+  lines: Line[];
+  markers: Marker[];
+}
+
+export interface StageView {
+  rule: string;
+  stage: number;
+  share: number;
+  candidate_units: number;
+  baseline_units: number;
+  candidate_failures: number;
+  baseline_failures: number;
+  candidate_mean: number | null;
+  baseline_mean: number | null;
+}
+
+/** One guardrail's figure for the case page. `state` is harm, safe, unknown or gap, never told by colour alone. */
+export interface Tile {
+  guardrail: string;
+  metric: string;
+  value: number | null;
+  text: string;
+  limit_text: string;
+  change_text: string;
+  state: 'harm' | 'safe' | 'unknown' | 'gap';
+}
+
+export interface VerdictView {
+  guardrail: string;
+  status: 'holding' | 'breached' | 'inconclusive' | 'cannot_judge';
+  sentence: string;
+  reason: string;
+  observational: boolean;
+  e_value: number | null;
+  interval: (number | null)[] | null;
+  alpha: number;
+  margin: number;
+  candidate_value: number | null;
+  baseline_value: number | null;
+  candidate_units: number;
+  baseline_units: number;
+  fallback_share: number;
+  method: string;
+  version: string;
+  stages: StageView[];
+}
+
+export interface EnvironmentView {
+  project: string;
+  key: string;
+  revision: number;
+  guarded: boolean;
+  approvers: string[];
+  flags: number;
+  open_cases: number;
+}
+
+export interface ExplainRequest {
+  context: Record<string, unknown>;
+}
+
+/** The resolution, and the tree of why. */
+export interface ExplainView {
+  value: unknown;
+  variation: string | null;
+  reason: string;
+  rule: string | null;
+  revision: number | null;
+  error: string | null;
+  sentences: string[];
+  tree: Record<string, unknown>;
+}
+
+/** Distinct units by rule, assigned and served over the last hour. */
+export interface ExposureCount {
+  rule: string | null;
+  assigned: string;
+  served: string;
+  units: number;
+}
+
+/** A flag in a list. `reach` says in words who gets something other than the baseline. */
+export interface FlagRow {
+  key: string;
+  type: string;
+  enabled: boolean;
+  surface: string;
+  kind: string;
+  owner: string;
+  purpose: string;
+  baseline: string;
+  revision: number;
+  archived: boolean;
+  review_date: Day | null;
+  overdue: boolean;
+  reach: string;
+  changed_at: Timestamp | null;
+}
+
+/** One flag whole: its published document, how it is governed, its targeting in words, its history. */
+export interface FlagView extends FlagRow {
+  document: Record<string, unknown>;
+  lines: LineView[];
+  approvers: string[];
+  guardrails: GuardrailView[];
+  caution: string[];
+  workflow: string;
+  cleanup_condition: string;
+  permanent_because: string;
+  history: VersionView[];
+  exposures: ExposureCount[];
+}
+
+export interface GuardrailView {
+  key: string;
+  metric: string;
+  kind: string;
+  limit: number;
+  unit_label: string;
+  margin: number;
+}
+
+/** One line of a flag's targeting in words. `marker` is `same`, `removed` or `added`. */
+export interface LineView {
+  marker: 'same' | 'removed' | 'added';
+  text: string;
+}
+
+export interface VersionView {
+  revision: number;
+  environment_revision: number;
+  at: Timestamp;
+  change: string;
+  summary: string;
+  applied_by: string;
+}
+
+/** A key turned: the digest that was read, and the password typed now. */
+export interface Approve {
+  digest: string;
+  password: string;
+  note?: string;
+}
+
+/** Replay of recorded contexts before and after. Shares are 0 to 1 of the sampled units. */
+export interface BlastRadiusView {
+  sampled_units: number;
+  since: Timestamp | null;
+  until: Timestamp | null;
+  changed_units: number;
+  share_before: number;
+  share_after: number;
+  transitions: TransitionView[];
+  by_attribute: Record<string, Record<string, number>>;
+}
+
+export interface ChangeView {
+  id: string;
+  project: string;
+  environment: string;
+  cause: string;
+  case: string | null;
+  proposal: string | null;
+  summary: string;
+  action: string;
+  effect: string;
+  flags: string[];
+  revision_before: number;
+  revision_after: number;
+  applied_by: string;
+  applied_at: Timestamp;
+  undoes: string | null;
+  may_reverse: boolean;
+}
+
+/** An edit makes a new proposal with a new digest and no approvals. */
+export interface EditProposal {
+  digest: string;
+  operations?: Record<string, unknown>[] | null;
+  reason?: string | null;
+  apply?: 'when_open' | 'manual' | 'at' | null;
+  apply_at?: Timestamp | null;
+}
+
+/** One flag's targeting now and if approved, in rows. */
+export interface FlagDiff {
+  flag: string;
+  revision: number;
+  now: LineView[];
+  then: LineView[];
+}
+
+/** One required role: who turned this key, or that it waits. `yours` when the signed-in person may turn it. */
+export interface KeyView {
+  role: string;
+  status: 'approved' | 'waiting';
+  person: string | null;
+  name: string | null;
+  at: Timestamp | null;
+  yours: boolean;
+}
+
+/** A draft: operations of the closed set. Reverse, rollback, effect, blast radius and digest are computed here. */
+export interface NewProposal {
+  project: string;
+  environment: string;
+  case?: string | null;
+  title?: string;
+  operations: Record<string, unknown>[];
+  reason: string;
+  expected_effect?: string;
+  justification?: string;
+  code_reference_review?: string;
+  apply?: 'when_open' | 'manual' | 'at';
+  apply_at?: Timestamp | null;
+}
+
+export interface ProposalRow {
+  id: string;
+  case: string | null;
+  project: string;
+  environment: string;
+  title: string;
+  status: string;
+  action: string;
+  effect: string;
+  author: string;
+  author_kind: string;
+  on_behalf_of: string | null;
+  created_at: Timestamp;
+  expires_at: Timestamp;
+  digest: string;
+  approved: number;
+  required: number;
+}
+
+/** One proposal whole. */
+export interface ProposalView extends ProposalRow {
+  reason: string;
+  expected_effect: string;
+  lower_rungs: string[];
+  effect_because: string[];
+  operations: Record<string, unknown>[];
+  sentences: string[];
+  diffs: FlagDiff[];
+  reverse: WayView;
+  rollback: WayView;
+  gate: GateView;
+  keys: KeyView[];
+  gaps: GapView[];
+  evidence: Record<string, string>;
+  blast_radius: BlastRadiusView | null;
+  base_revision: number;
+  apply: string;
+  apply_at: Timestamp | null;
+  supersedes: string | null;
+  change: string | null;
+  may: ('approve' | 'reject' | 'edit' | 'apply' | 'withdraw')[];
+  why_not: string;
+}
+
+/** Fresh proof for a move that needs a person present. */
+export interface Prove {
+  password: string;
+  note?: string;
+}
+
+export interface Reject {
+  digest: string;
+  password: string;
+  note: string;
+}
+
+/** Undo a change: `reverse` restores what was, `rollback` goes to the baseline. */
+export interface ReverseChange extends Prove {
+  way?: 'reverse' | 'rollback';
+}
+
+/** Either the change that undid it, or, where undoing widens, the proposal that now waits for its own keys. */
+export interface ReverseResult {
+  change: string | null;
+  proposal: string | null;
+  sentence: string;
+}
+
+export interface TransitionView {
+  flag: string;
+  before: string;
+  after: string;
+  units: number;
+  share: number;
+}
+
+/** A way back: in words, with its computed effect; `approved_with_it` when it needs no approval of its own. */
+export interface WayView {
+  sentences: string[];
+  effect: string;
+  approved_with_it: boolean;
+}
+
+export interface EntryView {
+  index: number;
+  at: Timestamp;
+  action: string;
+  subject: string;
+  actor: Record<string, string>;
+  outcome: 'done' | 'refused';
+  project: string;
+  environment: string;
+  case: string | null;
+  detail: Record<string, unknown>;
+  previous: string;
+  hash: string;
+}
+
+export interface VerificationView {
+  ok: boolean;
+  entries: number;
+  head: string;
+  broken_at: number | null;
+  problem: string;
+}
