@@ -3,6 +3,8 @@
 import json
 import os
 import pty
+import select
+import signal
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,10 +52,14 @@ def at_the_terminal(arguments: list[str], env: dict[str, str], typed: list[tuple
     """Run `twokey` on a terminal of its own; type each answer when its question is on the screen."""
     child, screen = pty.fork()
     if child == 0:
+        # A shell that runs this in the background ignores Ctrl-C, and a child would inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         command = [sys.executable, "-m", "twokey.cli.main", *arguments]
         os.execve(sys.executable, command, env)
     shown, waiting = b"", list(typed)
     while True:
+        if not select.select([screen], [], [], 30)[0]:
+            os.kill(child, signal.SIGKILL)
         try:
             read = os.read(screen, 4096)
         except OSError:
