@@ -1,54 +1,37 @@
 """Looks at every page in Chromium: screenshots, accessibility, policy violations, overflow.
 
-`python ui/checks/look.py [FOLDER]` starts the mock server, opens each page at two widths in light and dark, runs axe,
-and fails where a page breaks the content security policy, throws, scrolls sideways or has an accessibility fault.
-Needs the built pages, Node, Chromium and the Python package `playwright`.
+`python ui/checks/look.py [FOLDER [NAME]]` starts the mock server, opens each page (or those whose name holds NAME) at
+two widths in light and dark, runs axe, and fails where a page breaks the content security policy, throws, scrolls
+sideways or has an accessibility fault. Needs the built pages, Node, Chromium and the Python package `playwright`.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Route
+from stage import BASE, CASE, FLAG, PROPOSAL, UI, Watched, chromium, mock
 
-UI = Path(__file__).parent.parent
 AXE = UI / "node_modules" / "axe-core" / "axe.min.js"
-PORT = 8199
-BASE = f"http://127.0.0.1:{PORT}"
-SECRET = "correct horse battery"
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
-PROPOSAL, CASE = "/proposals/prop-7k2m9q4x1c8d", "/cases/case-3n6p0r4t8v2w"
-FLAG = "/flags/support/production/support_answer_profile"
+LOOKS = ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark"))
 Act = Callable[[Page], None]
 
 
-def _press(*names: str) -> Act:
-    def act(page: Page) -> None:
-        for name in names:
-            page.get_by_role("button", name=name).first.click()
-
-    return act
+def _press(name: str) -> Act:
+    return lambda page: page.get_by_role("button", name=name).first.click()
 
 
 def _explain(page: Page) -> None:
-    page.get_by_role("button", name="Explain").click()
+    _press("Explain")(page)
     page.get_by_text("decided here").first.wait_for()
 
 
 def _wrong_password(page: Page) -> None:
     _press("Turn your key…")(page)
     page.get_by_label("Your password").fill("wrong")
-    page.get_by_role("button", name="Approve this change").click()
+    _press("Approve this change")(page)
     page.get_by_role("alert").wait_for()
 
 
@@ -59,14 +42,23 @@ def _read_chart(page: Page) -> None:
     chart.press("ArrowLeft")
 
 
+def _scroll(page: Page) -> None:
+    page.get_by_role("heading", name="The gate").scroll_into_view_if_needed()
+    page.get_by_role("region", name="The keys in short").wait_for()
+
+
 SHOTS: tuple[tuple[str, str, Act | None], ...] = (
     ("cases", "/cases", None),
+    ("cases-closed", "/cases", _press("Closed")),
     ("case", CASE, None),
+    ("case-owner", CASE, _press("take it")),
     ("case-hostile", "/cases/case-0h0s0t0i0l0e", None),
+    ("case-close", "/cases/case-0h0s0t0i0l0e", _press("Close the case…")),
     ("case-missing", "/cases/case-none", None),
     ("proposals", "/proposals", None),
     ("proposal", PROPOSAL, None),
     ("proposal-chart", PROPOSAL, _read_chart),
+    ("proposal-scrolled", PROPOSAL, _scroll),
     ("proposal-approve", PROPOSAL, _press("Turn your key…")),
     ("proposal-refused", PROPOSAL, _wrong_password),
     ("proposal-reject", PROPOSAL, _press("Reject…")),
@@ -77,54 +69,24 @@ SHOTS: tuple[tuple[str, str, Act | None], ...] = (
     ("flag", FLAG, None),
     ("flag-explained", FLAG, _explain),
     ("audit", "/audit", _press("Verify the chain")),
+    ("audit-entry", "/audit?case=case-3n6p0r4t8v2w", lambda page: page.get_by_text("proposal draft").click()),
+    ("menu", "/cases", _press("Mara Lindqvist: account")),
     ("not-found", "/nowhere", None),
 )
+EMPTY: tuple[tuple[str, str, Act | None], ...] = tuple(
+    (f"empty-{name}", f"/{name}", None) for name in ("cases", "proposals", "flags", "audit")
+)
+WHOLE = {
+    name for name, _, _ in (*SHOTS, *EMPTY) if not name.startswith(("proposal-", "case-close", "case-owner", "menu"))
+}
 
 
-@contextmanager
-def mock(*arguments: str) -> Iterator[None]:
-    """The mock server while the block runs."""
-    running = subprocess.Popen(["node", str(UI / "mock" / "server.mjs"), "--port", str(PORT), *arguments])
-    try:
-        for _ in range(50):
-            try:
-                urllib.request.urlopen(BASE, timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield
-    finally:
-        running.terminate()
-        running.wait(5)
+class Looked(Watched):
+    """A page that is looked at."""
 
-
-class Watched:
-    """A page whose faults are collected."""
-
-    def __init__(self, browser: Browser, width: int, scheme: str, folder: Path) -> None:
-        self.folder, self.faults, self.name = folder, list[str](), f"{width}-{scheme}"
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if scheme == "dark" else "light",
-            bypass_csp=False,
-            reduced_motion="reduce",
-        )
-        self.page = context.new_page()
-        self.page.on("console", lambda said: self._heard(said.type, said.text))
-        self.page.on("pageerror", lambda error: self.faults.append(f"{self.name}: threw {error}"))
-
-    def _heard(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning") and "the server responded with a status of" not in text:
-            self.faults.append(f"{self.name}: {kind}: {text}")
-
-    def sign_in(self) -> None:
-        """As the release manager, through the form."""
-        self.page.goto(BASE + PROPOSAL)
-        self.shoot("sign-in")
-        self.page.get_by_label("Username").fill("mara")
-        self.page.get_by_label("Password").fill(SECRET)
-        self.page.get_by_role("button", name="Sign in").click()
-        self.page.get_by_role("heading", name="The keys").wait_for()
+    def __init__(self, browser: Browser, look: tuple[int, str], folder: Path) -> None:
+        super().__init__(browser, *look)
+        self.folder = folder
 
     def visit(self, name: str, path: str, act: Act | None) -> None:
         """One page, after what is done on it."""
@@ -136,18 +98,35 @@ class Watched:
             self.page.wait_for_timeout(200)
         self.shoot(name)
 
+    def in_trouble(self) -> None:
+        """The server does not answer yet, then answers nonsense, then is gone."""
+        held: list[Route] = []
+        self.page.route("**/api/v1/cases?*", held.append)
+        self.page.goto(BASE + "/cases")
+        self.page.wait_for_timeout(900)
+        self.shoot("trouble-loading")
+        for each in held:
+            each.abort()
+        self.page.unroute_all()
+        self.page.route("**/api/v1/cases?*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+        self.visit("trouble-gateway", "/cases", None)
+        self.page.unroute_all()
+        self.page.route("**/api/v1/cases?*", lambda route: route.abort())
+        self.visit("trouble-gone", "/cases", None)
+        self.page.unroute_all()
+
     def shoot(self, name: str) -> None:
         """A picture, and whatever is wrong with the page."""
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             self.faults.append(f"{self.name} {name}: scrolls sideways by {wide} px")
-        self.page.evaluate("scrollTo(0, 0)")
-        self.page.screenshot(path=str(self.folder / f"{name}-{self.name}.png"), full_page="proposal-" not in name)
-        for fault in self._axe():
-            self.faults.append(f"{self.name} {name}: {fault}")
+        if name in WHOLE:
+            self.page.evaluate("scrollTo(0, 0)")
+        self.page.screenshot(path=str(self.folder / f"{name}-{self.name}.png"), full_page=name in WHOLE)
+        self.faults += [f"{self.name} {name}: {fault}" for fault in self._axe()]
 
     def _axe(self) -> list[str]:
-        # Through the debugger: the policy would rightly refuse a foreign script.
+        # Through the debugger: as a script of the page, the policy would rightly refuse it.
         self.page.evaluate(AXE.read_text(encoding="utf-8") + "; undefined")
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
@@ -156,22 +135,44 @@ class Watched:
         ]
 
 
-def main(folder: Path, only: str = "") -> int:
-    """All pages; the number of faults."""
-    folder.mkdir(parents=True, exist_ok=True)
+def look(browser: Browser, folder: Path, only: str) -> list[str]:
+    """All pages in all looks; the faults."""
     faults: list[str] = []
-    with sync_playwright() as driver, mock():
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
-            watched = Watched(browser, width, scheme, folder)
-            watched.sign_in()
-            for name, path, act in SHOTS:
-                if only in name:
-                    watched.visit(name, path, act)
-            watched.page.request.delete(f"{BASE}/api/v1/session")
-            faults += watched.faults
-            watched.page.context.close()
-        browser.close()
+    for each in LOOKS:
+        looked = Looked(browser, each, folder)
+        looked.page.goto(BASE + PROPOSAL)
+        looked.shoot("sign-in")
+        looked.sign_in("mara", PROPOSAL)
+        for name, path, act in SHOTS:
+            if only in name:
+                looked.visit(name, path, act)
+        if only in "trouble":
+            looked.in_trouble()
+        looked.page.request.delete(f"{BASE}/api/v1/session")
+        faults += looked.faults
+        looked.page.context.close()
+    return faults
+
+
+def look_at_nothing(browser: Browser, folder: Path) -> list[str]:
+    """The pages of a server that holds nothing yet."""
+    looked = Looked(browser, (1280, "light"), folder)
+    looked.sign_in("mara")
+    for name, path, act in EMPTY:
+        looked.visit(name, path, act)
+    looked.page.context.close()
+    return looked.faults
+
+
+def main(folder: Path, only: str = "") -> int:
+    """Look, and tell; the number of faults."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with chromium() as browser:
+        with mock():
+            faults = look(browser, folder, only)
+        if only in "empty":
+            with mock("--empty"):
+                faults += look_at_nothing(browser, folder)
     for fault in faults:
         print(fault)
     print(f"{len(faults)} faults; pictures in {folder}")
