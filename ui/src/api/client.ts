@@ -75,6 +75,8 @@ async function readProblem(response: Response): Promise<Problem> {
     title: `The server answered ${response.status}`,
     status: response.status,
     detail: response.statusText || 'It gave no reason.',
+    remedy:
+      response.status >= 500 ? 'Try again; if it goes on, the log of the server or of the proxy tells more.' : null,
   };
   try {
     return { ...fallback, ...harmless((await response.json()) as Partial<Problem>) };
