@@ -101,7 +101,11 @@ class Looked(Watched):
     def in_trouble(self) -> None:
         """The server does not answer yet, then answers nonsense, then is gone."""
         held: list[Route] = []
-        self.page.route("**/api/v1/cases?*", lambda route: held.append(route))
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        self.page.route("**/api/v1/cases?*", hold)
         self.page.goto(BASE + "/cases")
         self.page.wait_for_timeout(900)
         self.shoot("trouble-loading")
