@@ -55,9 +55,10 @@ dependencies: .venv/.ready ## deptry: nothing missing, nothing idle
 	$(BIN)/deptry src
 
 .PHONY: pages
-pages: .venv/.ready ## svelte-check and the unit tests of the control room
+pages: .venv/.ready ## the control room: svelte-check, unit tests, types as the server writes them
 	@command -v npm >/dev/null || $(UV) pip install --quiet --require-hashes -r requirements/build.txt
-	@if [ -f ui/package.json ]; then $(BIN)/python hatch_build.py check test; fi
+	$(BIN)/python hatch_build.py check test
+	$(BIN)/python ui/checks/api_types.py --check
 
 .PHONY: coverage
 coverage: .venv/.ready system ## the tests with branch coverage; engine and domain each at 95 percent at least

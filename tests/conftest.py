@@ -5,6 +5,7 @@ functions, for module and session fixtures.
 """
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from hypothesis import settings
 from tests import needs
 
 NO_SKIP = os.environ.get("TWOKEY_NO_SKIP") == "1"
+
+# A shell that runs this in the background ignores Ctrl-C, and every program that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The machines that run this are shared and slow at times: examples are counted, never timed.
 settings.register_profile("twokey", deadline=None)

@@ -52,8 +52,6 @@ def at_the_terminal(arguments: list[str], env: dict[str, str], typed: list[tuple
     """Run `twokey` on a terminal of its own; type each answer when its question is on the screen."""
     child, screen = pty.fork()
     if child == 0:
-        # A shell that runs this in the background ignores Ctrl-C, and a child would inherit that.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         command = [sys.executable, "-m", "twokey.cli.main", *arguments]
         os.execve(sys.executable, command, env)
     shown, waiting = b"", list(typed)
