@@ -17,7 +17,7 @@ def closed() -> dict[str, Any]:
     after = views.check(
         "after",
         views.verdict(
-            "latency_p95", "inconclusive", "p95 is back at 2,050 ms.", observational=True, reason="no_control"
+            "latency_p95", "inconclusive", "p95 is back at 2,050 ms", observational=True, reason="no_control"
         ),
     )
     return views.case(

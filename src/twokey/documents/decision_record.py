@@ -161,9 +161,10 @@ def _telemetry(case: View) -> list[str]:
 
 def _verdict(verdict: View) -> str:
     word = str(verdict["status"]).replace("_", " ")
-    known = not verdict.get("observational") or "observational" in verdict["sentence"].lower()
-    observed = "" if known else " Observational: no control arm was left to compare with."
-    return f"{word}. {verdict['sentence']}{observed}"
+    sentence = str(verdict["sentence"])
+    if not verdict.get("observational") or "observational" in sentence.lower():
+        return f"{word}. {sentence}"
+    return f"{word}. {sentence.removesuffix('.')}. Observational: no control arm was left to compare with."
 
 
 def _lifetime(case: View, flags: Sequence[View]) -> list[str]:
