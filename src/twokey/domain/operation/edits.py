@@ -57,6 +57,28 @@ def edit_flag(state: State, key: str, **changes: Any) -> State:
     return with_control(state, replace(control, flag=replace(control.flag, digest=None, **changes)))
 
 
+def flag_field(kind: type[Any], field: str, given: str | None = None) -> Law:
+    """The law of a kind that sets one field of a flag anew; `given` is the operation's own name for it."""
+    return _field(kind, field, given or field, edit_flag, flag_of)
+
+
+def control_field(kind: type[Any], field: str) -> Law:
+    """The law of a kind that sets one field of a control anew."""
+    return _field(kind, field, field, edit_control, control_of)
+
+
+def _field(
+    kind: type[Any], field: str, given: str, edit: Callable[..., State], held: Callable[[State, str], object]
+) -> Law:
+    def apply(state: State, op: Any) -> State:
+        return edit(state, op.flag, **{field: getattr(op, given)})
+
+    def reverse(state: State, op: Any) -> tuple[Operation, ...]:
+        return (kind(flag=op.flag, **{given: getattr(held(state, op.flag), field)}),)
+
+    return Law(apply, reverse)
+
+
 def segment_of(state: State, key: str) -> Segment:
     """The segment of that key; raises Invalid when there is none."""
     if key not in state.segments:

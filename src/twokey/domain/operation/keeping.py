@@ -8,7 +8,16 @@ from msgspec import UNSET
 from msgspec.structs import fields, replace
 
 from twokey.domain.control import State
-from twokey.domain.operation.edits import Law, Laws, control_of, edit_control, listed, segment_of, with_control
+from twokey.domain.operation.edits import (
+    Law,
+    Laws,
+    control_field,
+    control_of,
+    edit_control,
+    listed,
+    segment_of,
+    with_control,
+)
 from twokey.domain.operation.kinds import (
     ArchiveFlag,
     ArchiveSegment,
@@ -126,14 +135,6 @@ def _undo_edit_control(state: State, op: EditControl) -> tuple[Operation, ...]:
     return (EditControl(flag=op.flag, **{name: getattr(before, name) for name in _given(op, "flag")}),)
 
 
-def _set_metrics(state: State, op: SetMetrics) -> State:
-    return edit_control(state, op.flag, metrics=op.metrics)
-
-
-def _undo_metrics(state: State, op: SetMetrics) -> tuple[Operation, ...]:
-    return (SetMetrics(flag=op.flag, metrics=control_of(state, op.flag).metrics),)
-
-
 def _given(op: EditSegment | EditControl, name: str) -> dict[str, Any]:
     given = {each.name: getattr(op, each.name) for each in fields(op) if each.name != name}
     given = {key: value for key, value in given.items() if value is not UNSET}
@@ -152,5 +153,5 @@ LAWS: Laws = {
     ArchiveFlag: Law(_archive_flag, _undo_archive_flag),
     RestoreFlag: Law(_restore_flag, _undo_restore_flag),
     EditControl: Law(_edit_control, _undo_edit_control),
-    SetMetrics: Law(_set_metrics, _undo_metrics),
+    SetMetrics: control_field(SetMetrics, "metrics"),
 }

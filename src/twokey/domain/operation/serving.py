@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from twokey.domain.control import State
-from twokey.domain.operation.edits import Law, Laws, edit_flag, flag_of, rule_of
+from twokey.domain.operation.edits import Law, Laws, edit_flag, flag_field, flag_of, rule_of
 from twokey.domain.operation.kinds import Operation, SetEnabled, SetOtherwise, SetRuleServe, SetWeights
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import Flag, Rollout, Serve
@@ -18,22 +18,6 @@ def set_rule(state: State, flag: str, rule: str, **changes: Any) -> State:
     place, found = rule_of(flag_of(state, flag), rule)
     rules = flag_of(state, flag).rules
     return edit_flag(state, flag, rules=(*rules[:place], replace(found, **changes), *rules[place + 1 :]))
-
-
-def _set_enabled(state: State, op: SetEnabled) -> State:
-    return edit_flag(state, op.flag, enabled=op.enabled)
-
-
-def _undo_enabled(state: State, op: SetEnabled) -> tuple[Operation, ...]:
-    return (SetEnabled(flag=op.flag, enabled=flag_of(state, op.flag).enabled),)
-
-
-def _set_otherwise(state: State, op: SetOtherwise) -> State:
-    return edit_flag(state, op.flag, otherwise=op.serve)
-
-
-def _undo_otherwise(state: State, op: SetOtherwise) -> tuple[Operation, ...]:
-    return (SetOtherwise(flag=op.flag, serve=flag_of(state, op.flag).otherwise),)
 
 
 def _set_rule_serve(state: State, op: SetRuleServe) -> State:
@@ -68,8 +52,8 @@ def _rollout(flag: Flag, rule: str | None) -> Rollout:
 
 
 LAWS: Laws = {
-    SetEnabled: Law(_set_enabled, _undo_enabled),
-    SetOtherwise: Law(_set_otherwise, _undo_otherwise),
+    SetEnabled: flag_field(SetEnabled, "enabled"),
+    SetOtherwise: flag_field(SetOtherwise, "otherwise", "serve"),
     SetRuleServe: Law(_set_rule_serve, _undo_rule_serve),
     SetWeights: Law(_set_weights, _undo_weights),
 }

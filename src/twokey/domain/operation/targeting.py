@@ -11,6 +11,7 @@ from twokey.domain.operation.edits import (
     control_of,
     edit_control,
     edit_flag,
+    flag_field,
     flag_of,
     insert,
     kept,
@@ -156,25 +157,6 @@ def _spliced(units: tuple[str, ...], op: AddTargets) -> tuple[str, ...]:
     return result
 
 
-# ------------------------------------------------------------- prerequisites and unit
-
-
-def _set_prerequisites(state: State, op: SetPrerequisites) -> State:
-    return edit_flag(state, op.flag, prerequisites=op.prerequisites)
-
-
-def _undo_prerequisites(state: State, op: SetPrerequisites) -> tuple[Operation, ...]:
-    return (SetPrerequisites(flag=op.flag, prerequisites=flag_of(state, op.flag).prerequisites),)
-
-
-def _set_unit(state: State, op: SetUnit) -> State:
-    return edit_flag(state, op.flag, unit=op.unit)
-
-
-def _undo_unit(state: State, op: SetUnit) -> tuple[Operation, ...]:
-    return (SetUnit(flag=op.flag, unit=flag_of(state, op.flag).unit),)
-
-
 LAWS: Laws = {
     AddRule: Law(_add_rule, _undo_add_rule),
     RemoveRule: Law(_remove_rule, _undo_remove_rule),
@@ -182,6 +164,6 @@ LAWS: Laws = {
     SetClauses: Law(_set_clauses, _undo_clauses),
     AddTargets: Law(_add_targets, _undo_add_targets),
     RemoveTargets: Law(_remove_targets, _undo_remove_targets),
-    SetPrerequisites: Law(_set_prerequisites, _undo_prerequisites),
-    SetUnit: Law(_set_unit, _undo_unit),
+    SetPrerequisites: flag_field(SetPrerequisites, "prerequisites"),
+    SetUnit: flag_field(SetUnit, "unit"),
 }

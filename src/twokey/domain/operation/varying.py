@@ -6,9 +6,11 @@ from twokey.domain.control import State
 from twokey.domain.operation.edits import (
     Law,
     Laws,
+    control_field,
     control_of,
     edit_control,
     edit_flag,
+    flag_field,
     flag_of,
     insert,
     kept,
@@ -80,44 +82,12 @@ def _undo_remove_variation(state: State, op: RemoveVariation) -> tuple[Operation
     return (back, SetCaution(flag=op.flag, caution=control.caution))
 
 
-def _set_baseline(state: State, op: SetBaseline) -> State:
-    return edit_flag(state, op.flag, baseline=op.variation)
-
-
-def _undo_baseline(state: State, op: SetBaseline) -> tuple[Operation, ...]:
-    return (SetBaseline(flag=op.flag, variation=flag_of(state, op.flag).baseline),)
-
-
-def _set_caution(state: State, op: SetCaution) -> State:
-    return edit_control(state, op.flag, caution=op.caution)
-
-
-def _undo_caution(state: State, op: SetCaution) -> tuple[Operation, ...]:
-    return (SetCaution(flag=op.flag, caution=control_of(state, op.flag).caution),)
-
-
-def _set_schema(state: State, op: SetSchema) -> State:
-    return edit_control(state, op.flag, schema=op.schema)
-
-
-def _undo_schema(state: State, op: SetSchema) -> tuple[Operation, ...]:
-    return (SetSchema(flag=op.flag, schema=control_of(state, op.flag).schema),)
-
-
-def _set_client_visible(state: State, op: SetClientVisible) -> State:
-    return edit_flag(state, op.flag, client_visible=op.client_visible)
-
-
-def _undo_client_visible(state: State, op: SetClientVisible) -> tuple[Operation, ...]:
-    return (SetClientVisible(flag=op.flag, client_visible=flag_of(state, op.flag).client_visible),)
-
-
 LAWS: Laws = {
     AddVariation: Law(_add_variation, _undo_add_variation),
     EditVariation: Law(_edit_variation, _undo_edit_variation),
     RemoveVariation: Law(_remove_variation, _undo_remove_variation),
-    SetBaseline: Law(_set_baseline, _undo_baseline),
-    SetCaution: Law(_set_caution, _undo_caution),
-    SetSchema: Law(_set_schema, _undo_schema),
-    SetClientVisible: Law(_set_client_visible, _undo_client_visible),
+    SetBaseline: flag_field(SetBaseline, "baseline", "variation"),
+    SetCaution: control_field(SetCaution, "caution"),
+    SetSchema: control_field(SetSchema, "schema"),
+    SetClientVisible: flag_field(SetClientVisible, "client_visible"),
 }
