@@ -104,6 +104,11 @@ def segments_of_flag(flag: Flag) -> tuple[str, ...]:
     return tuple(dict.fromkeys(segments_named(_clauses_of_flag(flag))))
 
 
+def segment_uses(kept: Flag | Segment) -> list[str]:
+    """Keys of the segments that clauses of the flag or segment name, as often as they do."""
+    return segments_named(_clauses_of_flag(kept) if isinstance(kept, Flag) else _clauses_of_segment(kept))
+
+
 def segments_named(clauses: Iterable[tuple[str, Clause]]) -> list[str]:
     """Keys of the segments that clauses name."""
     return [str(value) for _, clause in clauses if clause.operator in _SEGMENT_OPERATORS for value in clause.values]

@@ -1,6 +1,6 @@
 """The door to evaluation: `evaluate` and `explain`. Neither raises, whatever the context.
 
-This is the one place that chooses how a flag is resolved (today: the readable reference).
+A flag is resolved by its compiled function where it has one (`twokey.engine.compiler`), else by the readable reference.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from twokey.engine.explanation import Explanation, explained, explained_error
 from twokey.engine.flag import Flag, FlagType
 from twokey.engine.operators import shown
-from twokey.engine.reference import Reference
 from twokey.engine.resolution import ErrorCode, Resolution, failed
 from twokey.engine.snapshot import Snapshot
 
@@ -23,6 +22,15 @@ def evaluate(snapshot: Snapshot, key: str, context: Mapping[str, Any], expect: F
     caller asked for; a `number` may be asked of an integer flag. Errors are values of the resolution: FLAG_NOT_FOUND,
     INVALID_CONTEXT, TYPE_MISMATCH, GENERAL; then `value` is None and the application uses its own default.
     """
+    try:
+        # The usual call: a plain dictionary, a plain key, a flag that is compiled. Its function raises when anything in
+        # the context is out of the ordinary, and then it is asked the long way round.
+        if type(context) is dict and type(key) is str and (expect is None or snapshot.flags[key].type is expect):
+            answer = snapshot.programs.answers.get(key)
+            if answer is not None:
+                return answer(context)
+    except Exception:  # noqa: BLE001, S110 - the next lines say what it means
+        pass
     try:
         return _resolve(snapshot, key, context, expect)
     except Exception as error:  # noqa: BLE001 - the context's own code may raise anything; evaluation never does
@@ -47,7 +55,7 @@ def _resolve(snapshot: Snapshot, key: object, context: object, expect: FlagType 
     if not isinstance(context, Mapping):
         problem = f"the context is a {type(context).__name__}, not a mapping"
         return failed(ErrorCode.INVALID_CONTEXT, problem, flag.revision)
-    resolution = Reference(snapshot.flags, snapshot.segments, context).resolve(flag.key)
+    resolution = snapshot.programs.resolve(flag.key, context)
     return resolution if expect is None or expect is flag.type else _as_type(flag, resolution, expect)
 
 

@@ -5,7 +5,8 @@ Rules this module keeps:
 * A patch carries whole flags and segments, each with its digest, and the keys of those that are gone; and the digest
   of the snapshot that must result. A patch that leads elsewhere is refused, so a client can trust what it has put
   together.
-* What the patch touches is checked, and what others name in it; the rest is shared with the old snapshot, untouched.
+* What the patch touches is checked, and what others name in it; the rest is shared with the old snapshot, untouched,
+  and what was compiled of it stays compiled.
 """
 
 from collections.abc import Mapping
@@ -91,6 +92,9 @@ def apply_patch(snapshot: Snapshot, patch: Patch) -> Snapshot:
     if result.digest != patch.digest:
         problem = f"{shown(patch.digest)} does not fit the snapshot that results"
         raise Invalid("patch: digest", problem, f"`{result.digest}`; ask for the whole snapshot")
+    result.programs.inherit(
+        snapshot.programs, {*set_flags, *patch.flags.removed}, {*set_segments, *patch.segments.removed}
+    )
     return result
 
 

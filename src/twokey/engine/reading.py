@@ -61,19 +61,19 @@ def instant(value: object) -> int | None:
     if isinstance(value, datetime):
         return _instant_of_datetime(value)
     plain = text(value)
-    return _instant_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
+    return instant_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
 
 
 def version(value: object) -> Version | None:
     """A version by SemVer 2.0; a leading `v` and an absent minor or patch (taken as 0) are tolerated."""
     plain = text(value)
-    return _version_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
+    return version_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
 
 
 def address(value: object) -> Address | None:
     """An IPv4 or IPv6 address; an IPv4 address in IPv6 clothing (`::ffff:10.0.0.1`) counts as IPv4."""
     plain = text(value)
-    return _address_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
+    return address_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
 
 
 def network(value: object) -> Network | None:
@@ -95,7 +95,8 @@ def _instant_of_datetime(value: datetime) -> int | None:
 
 
 @lru_cache(maxsize=1024)
-def _instant_of_text(value: str) -> int | None:
+def instant_of_text(value: str) -> int | None:
+    """The instant of a text of at most `MAX_LENGTH` characters."""
     parts = _INSTANT.fullmatch(value)
     if parts is None:
         return None
@@ -114,7 +115,8 @@ def _instant_of_text(value: str) -> int | None:
 
 
 @lru_cache(maxsize=1024)
-def _version_of_text(value: str) -> Version | None:
+def version_of_text(value: str) -> Version | None:
+    """The version of a text of at most `MAX_LENGTH` characters."""
     parts = _VERSION.fullmatch(value)
     if parts is None:
         return None
@@ -128,7 +130,8 @@ def _prerelease(pre: str) -> tuple[tuple[int, int, str], ...]:
 
 
 @lru_cache(maxsize=1024)
-def _address_of_text(value: str) -> Address | None:
+def address_of_text(value: str) -> Address | None:
+    """The address of a text of at most `MAX_LENGTH` characters."""
     try:
         found = ip_address(value)
     except ValueError:

@@ -21,7 +21,7 @@ from twokey.engine.bucketing import BUCKETINGS, pick, unit_text
 from twokey.engine.flag import Clause, Flag, Prerequisite, Rollout, Rule, Segment
 from twokey.engine.frozen import FrozenDict
 from twokey.engine.operators import holds
-from twokey.engine.resolution import Reason, Resolution
+from twokey.engine.resolution import NO_METADATA, Reason, Resolution
 
 
 class Reference:
@@ -42,13 +42,13 @@ class Reference:
 
     def _decide(self, flag: Flag) -> Resolution:
         if not flag.enabled:
-            return _served(flag, flag.baseline, Reason.DISABLED)
+            return served(flag, flag.baseline, Reason.DISABLED)
         for prerequisite in flag.prerequisites:
             if not self.met(prerequisite):
-                return _served(flag, flag.baseline, Reason.DEFAULT, prerequisite=prerequisite.flag)
+                return served(flag, flag.baseline, Reason.DEFAULT, prerequisite=prerequisite.flag)
         target = self.targeted(flag)
         if target is not None:
-            return _served(flag, target, Reason.TARGETING_MATCH)
+            return served(flag, target, Reason.TARGETING_MATCH)
         for rule in flag.rules:
             if self.applies(flag, rule):
                 return self._serve_rule(flag, rule)
@@ -60,6 +60,8 @@ class Reference:
 
     def targeted(self, flag: Flag) -> str | None:
         """The variation whose individual targets list this context's unit."""
+        if not flag.targets:
+            return None
         unit = self.unit(flag.unit)
         return next((target.variation for target in flag.targets if unit in target.units), None)
 
@@ -81,11 +83,15 @@ class Reference:
         return self._members[key, unit]
 
     def _belongs(self, segment: Segment, unit: str) -> bool:
-        if unit in segment.included:
+        if self.includes(segment, unit):
             return True
         if unit in segment.excluded:
             return False
         return any(all(self.holds(clause) for clause in rule.clauses) for rule in segment.rules)
+
+    def includes(self, segment: Segment, unit: str) -> bool:
+        """Whether the segment lists the unit as one of its own."""
+        return unit in segment.included
 
     def unit(self, name: str) -> str | None:
         """The unit that the context attribute of this name stands for."""
@@ -100,26 +106,27 @@ class Reference:
         rollout = rule.serve.rollout
         position = None if rollout is None else self.position(flag, rollout)
         if rollout is None or position is None:
-            return _served(flag, str(rule.serve.variation), Reason.TARGETING_MATCH, rule=rule.id)
-        return _served(flag, pick(rollout, position), Reason.SPLIT, rule=rule.id)
+            return served(flag, str(rule.serve.variation), Reason.TARGETING_MATCH, rule=rule.id)
+        return served(flag, pick(rollout, position), Reason.SPLIT, rule=rule.id)
 
     def _serve_otherwise(self, flag: Flag) -> Resolution:
         rollout = flag.otherwise.rollout
         if rollout is None:
             conditional = flag.rules or flag.targets or flag.prerequisites
-            return _served(flag, str(flag.otherwise.variation), Reason.DEFAULT if conditional else Reason.STATIC)
+            return served(flag, str(flag.otherwise.variation), Reason.DEFAULT if conditional else Reason.STATIC)
         position = self.position(flag, rollout)
         if position is None:
-            return _served(flag, flag.baseline, Reason.DEFAULT, missing_unit=flag.bucketing_unit(rollout))
-        return _served(flag, pick(rollout, position), Reason.SPLIT)
+            return served(flag, flag.baseline, Reason.DEFAULT, missing_unit=flag.bucketing_unit(rollout))
+        return served(flag, pick(rollout, position), Reason.SPLIT)
 
 
-def _served(flag: Flag, variation: str, reason: Reason, rule: str | None = None, **metadata: str) -> Resolution:
+def served(flag: Flag, variation: str, reason: Reason, rule: str | None = None, **metadata: str) -> Resolution:
+    """The resolution that serves this variation of the flag."""
     return Resolution(
         value=flag.value_of(variation),
         variation=variation,
         reason=reason,
         rule=rule,
         revision=flag.revision,
-        metadata=FrozenDict(metadata),
+        metadata=FrozenDict(metadata) if metadata else NO_METADATA,
     )

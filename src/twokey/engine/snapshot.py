@@ -18,6 +18,7 @@ import msgspec
 from twokey.engine.admission import admit_flag, admit_segment, bytes_of
 from twokey.engine.canonical import digest_of_bytes
 from twokey.engine.checks import check_graph, check_key, check_references
+from twokey.engine.compiler import CompileFailure, Programs
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import FORMAT, Flag, Segment, Shape
 from twokey.engine.operators import shown
@@ -42,6 +43,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
     """An immutable snapshot. Make one with `from_json`, `build` or `apply_patch`.
 
     `flags` and `segments` are read-only mappings in the order of their keys; every flag and segment carries its digest.
+    `programs` is what evaluation has compiled so far; it changes nothing that anybody can see but the time it takes.
     """
 
     project: str
@@ -50,6 +52,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
     flags: Mapping[str, Flag]
     segments: Mapping[str, Segment]
     digest: str
+    programs: Programs
 
     @classmethod
     def from_json(cls, data: Document) -> "Snapshot":
@@ -86,6 +89,16 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
     def flag(self, key: str) -> Flag | None:
         """The flag with this key."""
         return self.flags.get(key)
+
+    @property
+    def compile_failures(self) -> tuple[CompileFailure, ...]:
+        """The flags that could not be compiled when they were due; the reference goes on answering them."""
+        return self.programs.failures()
+
+    def compile(self) -> tuple[CompileFailure, ...]:
+        """Compile every flag now, and not as they are used; for servers that start, and for measurements."""
+        self.programs.prepare(self.flags)
+        return self.compile_failures
 
     def to_json(self) -> bytes:
         """The canonical bytes, with every digest."""
@@ -130,13 +143,15 @@ def assembled(
         "segments": [(segment.key, segment.digest) for segment in segments.values()],
     }
     # Written in key order above, and all of it ASCII without fractions: these bytes are canonical.
+    kept_flags, kept_segments = MappingProxyType(dict(flags)), MappingProxyType(dict(segments))
     return Snapshot(
         project=project,
         environment=environment,
         revision=revision,
-        flags=MappingProxyType(dict(flags)),
-        segments=MappingProxyType(dict(segments)),
+        flags=kept_flags,
+        segments=kept_segments,
         digest=digest_of_bytes(msgspec.json.encode(header)),
+        programs=Programs(kept_flags, kept_segments),
     )
 
 
