@@ -9,12 +9,12 @@ Rules this module keeps:
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from twokey.engine.canonical import canonical, digest_of_bytes
+from twokey.engine.canonical import MAX_DEPTH, canonical, digest_of_bytes
 from twokey.engine.checks import check_flag, check_segment
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import BUCKETING, TARGETING_KEY, Clause, Flag, FlagType, Rule, Segment, SegmentRule, Variation
@@ -26,10 +26,28 @@ Ruling = TypeVar("Ruling", Rule, SegmentRule)
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _SAFE = 2**53
+_PLAIN_FROM, _PLAIN_TO = 0.001, 1e15
+
+
+class Admitted(NamedTuple, Generic[Kept]):
+    """What was let in, and how many colons its JSON has: a reader that was given more has dropped a repeated name."""
+
+    kept: Kept
+    colons: int
 
 
 def admit_flag(flag: Flag) -> Flag:
     """The flag, sound by itself, its values in their one form, and with its digest."""
+    return admitted_flag(flag).kept
+
+
+def admit_segment(segment: Segment) -> Segment:
+    """The segment, sound by itself and with its digest."""
+    return admitted_segment(segment).kept
+
+
+def admitted_flag(flag: Flag) -> Admitted[Flag]:
+    """As `admit_flag`."""
     check_flag(flag)
     try:
         variations = tuple(_one_form(flag.type, variation) for variation in flag.variations)
@@ -39,8 +57,8 @@ def admit_flag(flag: Flag) -> Flag:
         raise error.under(f"flag {flag.key}") from None
 
 
-def admit_segment(segment: Segment) -> Segment:
-    """The segment, sound by itself and with its digest."""
+def admitted_segment(segment: Segment) -> Admitted[Segment]:
+    """As `admit_segment`."""
     check_segment(segment)
     try:
         return _with_digest(replace(segment, rules=tuple(_rule_form(rule) for rule in segment.rules)))
@@ -68,18 +86,21 @@ def _with_defaults(kept: Flag | Segment) -> Flag | Segment:
     """Equal flags have equal bytes: msgspec leaves a text out where it *is* the default, not where it equals it."""
     if not isinstance(kept, Flag):
         return kept
-    unit = TARGETING_KEY if kept.unit == TARGETING_KEY else kept.unit
-    bucketing = BUCKETING if kept.bucketing == BUCKETING else kept.bucketing
-    return replace(kept, unit=unit, bucketing=bucketing)
+    if kept.unit is not TARGETING_KEY and kept.unit == TARGETING_KEY:
+        kept = replace(kept, unit=TARGETING_KEY)
+    if kept.bucketing is not BUCKETING and kept.bucketing == BUCKETING:
+        kept = replace(kept, bucketing=BUCKETING)
+    return kept
 
 
-def _with_digest(kept: Kept) -> Kept:
-    computed = digest_of(kept)
+def _with_digest(kept: Kept) -> Admitted[Kept]:
+    data = bytes_of(kept if kept.digest is None else replace(kept, digest=None))
+    computed, colons = digest_of_bytes(data), data.count(b":")
     if kept.digest == computed:
-        return kept
+        return Admitted(kept, colons + 2)  # one after the name, one after `sha256`
     if kept.digest is not None:
         raise Invalid("digest", f"{shown(kept.digest)} does not fit the content", f"`{computed}`, or none")
-    return replace(kept, digest=computed)
+    return Admitted(replace(kept, digest=computed), colons)
 
 
 def _one_form(wanted: FlagType, variation: Variation) -> Variation:
@@ -124,7 +145,18 @@ def _plain_clauses(clauses: tuple[Clause, ...]) -> bool:
     return all(_plain_value(value) for clause in clauses for value in clause.values)
 
 
-def _plain_value(value: object) -> bool:
-    """Whether the fast encoder writes the same bytes as `canonical`: no fractions, large integers or nested values."""
+def _plain_value(value: object, depth: int = 0) -> bool:
+    """Whether the fast encoder is known to write the same bytes as `canonical`."""
     kind = type(value)
-    return kind is str or kind is bool or (kind is int and -_SAFE <= value <= _SAFE)  # type: ignore[operator]
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -_SAFE <= value <= _SAFE  # type: ignore[operator]
+    if kind is float:
+        # Here both write the shortest digits without an exponent; a number without a fraction they write differently.
+        return _PLAIN_FROM <= abs(value) < _PLAIN_TO and not value.is_integer()  # type: ignore[arg-type,attr-defined]
+    if depth == MAX_DEPTH:
+        return False
+    if kind is FrozenDict:
+        return all(name.isascii() and _plain_value(item, depth + 1) for name, item in value.items())  # type: ignore[attr-defined]
+    return kind is FrozenList and all(_plain_value(item, depth + 1) for item in value)  # type: ignore[attr-defined]

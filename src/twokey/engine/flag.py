@@ -60,8 +60,11 @@ class Operator(StrEnum):
     NOT_IN_SEGMENT = "not_in_segment"
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of every part of a flag document."""
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """Base of every part of a flag document.
+
+    Such parts hold one another and JSON values, never themselves, so the garbage collector need not visit them.
+    """
 
 
 class Clause(Shape, frozen=True, kw_only=True):

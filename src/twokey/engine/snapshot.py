@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from twokey.engine.admission import admit_flag, admit_segment, bytes_of
+from twokey.engine.admission import admit_flag, admit_segment, admitted_flag, admitted_segment, bytes_of
 from twokey.engine.canonical import digest_of_bytes
 from twokey.engine.checks import check_graph, check_key, check_references
 from twokey.engine.compiler import CompileFailure, Programs
@@ -60,13 +60,19 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
         document = decode(data, SnapshotDocument, "snapshot")
         if document.format != FORMAT:
             raise Invalid("snapshot: format", f"{shown(document.format)} is not known", f"`{FORMAT}`")
-        snapshot = cls.build(
-            document.project, document.environment, document.revision, document.flags, document.segments
+        flags = [admitted_flag(flag) for flag in document.flags]
+        segments = [admitted_segment(segment) for segment in document.segments]
+        snapshot = _built(
+            document.project,
+            document.environment,
+            document.revision,
+            [flag.kept for flag in flags],
+            [segment.kept for segment in segments],
         )
         _check_digest("snapshot", document.digest, snapshot.digest)
-        # Canonical bytes, which is what Twokey writes, repeat no name; only others pay for the second look.
-        if not (isinstance(data, bytes) and data == snapshot.to_json()):
-            refuse_repeated_names(data, "snapshot")
+        colons = 4 + bool(flags) + bool(segments) + (2 if document.digest else 0)
+        colons += sum(flag.colons for flag in flags) + sum(segment.colons for segment in segments)
+        refuse_repeated_names(data, "snapshot", colons)
         return snapshot
 
     @classmethod
@@ -79,12 +85,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
         segments: Iterable[Segment] = (),
     ) -> "Snapshot":
         """The checked snapshot of these flags and segments; `Invalid` when they do not fit together."""
-        _check_header(project, environment, revision)
-        kept_flags = _by_key("flags", map(admit_flag, flags))
-        kept_segments = _by_key("segments", map(admit_segment, segments))
-        check_references(kept_flags.values(), kept_segments)
-        check_graph(kept_flags, kept_segments)
-        return assembled(project, environment, revision, kept_flags, kept_segments)
+        return _built(project, environment, revision, map(admit_flag, flags), map(admit_segment, segments))
 
     def flag(self, key: str) -> Flag | None:
         """The flag with this key."""
@@ -128,6 +129,17 @@ def read_segment(data: Document) -> Segment:
     segment = admit_segment(decode(data, Segment, "segment"))
     refuse_repeated_names(data, "segment")
     return segment
+
+
+def _built(
+    project: str, environment: str, revision: int, flags: Iterable[Flag], segments: Iterable[Segment]
+) -> Snapshot:
+    """A snapshot of parts that are sound by themselves."""
+    _check_header(project, environment, revision)
+    kept_flags, kept_segments = _by_key("flags", flags), _by_key("segments", segments)
+    check_references(kept_flags.values(), kept_segments)
+    check_graph(kept_flags, kept_segments)
+    return assembled(project, environment, revision, kept_flags, kept_segments)
 
 
 def assembled(
