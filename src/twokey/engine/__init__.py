@@ -9,6 +9,7 @@ print(resolution.value, resolution.reason, explain(snapshot, "checkout", {"targe
 ```
 """
 
+from twokey.engine.compiler import CompileFailure
 from twokey.engine.errors import Invalid
 from twokey.engine.evaluation import evaluate, explain
 from twokey.engine.explanation import Explanation
@@ -28,7 +29,7 @@ from twokey.engine.flag import (
     Target,
     Variation,
 )
-from twokey.engine.patch import Patch, apply_patch, diff
+from twokey.engine.patch import Patch, apply_patch, carry_over, diff
 from twokey.engine.resolution import Error, ErrorCode, Reason, Resolution
 from twokey.engine.snapshot import Snapshot
 
@@ -36,6 +37,7 @@ __all__ = [
     "TARGETING_KEY",
     "WEIGHT_TOTAL",
     "Clause",
+    "CompileFailure",
     "Error",
     "ErrorCode",
     "Explanation",
@@ -56,6 +58,7 @@ __all__ = [
     "Target",
     "Variation",
     "apply_patch",
+    "carry_over",
     "diff",
     "evaluate",
     "explain",

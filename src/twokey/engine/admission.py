@@ -8,7 +8,7 @@ Rules this module keeps:
   given must fit; one that is not is computed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from twokey.engine.canonical import MAX_DEPTH, canonical, digest_of_bytes
 from twokey.engine.checks import check_flag, check_segment
 from twokey.engine.errors import Invalid
-from twokey.engine.flag import BUCKETING, TARGETING_KEY, Clause, Flag, FlagType, Rule, Segment, SegmentRule, Variation
+from twokey.engine.flag import BUCKETING, TARGETING_KEY, Flag, FlagType, Rule, Segment, SegmentRule, Variation
 from twokey.engine.frozen import FrozenDict, FrozenList, freeze
 from twokey.engine.operators import shown
 
@@ -26,6 +26,8 @@ Ruling = TypeVar("Ruling", Rule, SegmentRule)
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _SAFE = 2**53
+_WRITTEN_PLAINLY = (FlagType.BOOLEAN, FlagType.STRING)
+_PLAIN = frozenset({str, bool})
 _PLAIN_FROM, _PLAIN_TO = 0.001, 1e15
 
 
@@ -50,9 +52,10 @@ def admitted_flag(flag: Flag) -> Admitted[Flag]:
     """As `admit_flag`."""
     check_flag(flag)
     try:
-        variations = tuple(_one_form(flag.type, variation) for variation in flag.variations)
-        rules = tuple(_rule_form(rule) for rule in flag.rules)
-        return _with_digest(replace(flag, variations=variations, rules=rules))
+        variations = tuple([_one_form(flag.type, variation) for variation in flag.variations])
+        plain = _plain_rules(flag.rules)
+        rules = flag.rules if plain else tuple(map(_rule_form, flag.rules))
+        return _with_digest(replace(flag, variations=variations, rules=rules, digest=None), flag.digest, plain)
     except Invalid as error:
         raise error.under(f"flag {flag.key}") from None
 
@@ -61,7 +64,9 @@ def admitted_segment(segment: Segment) -> Admitted[Segment]:
     """As `admit_segment`."""
     check_segment(segment)
     try:
-        return _with_digest(replace(segment, rules=tuple(_rule_form(rule) for rule in segment.rules)))
+        plain = _plain_rules(segment.rules)
+        rules = segment.rules if plain else tuple(map(_rule_form, segment.rules))
+        return _with_digest(replace(segment, rules=rules, digest=None), segment.digest, plain)
     except Invalid as error:
         raise error.under(f"segment {segment.key}") from None
 
@@ -73,8 +78,12 @@ def digest_of(kept: Flag | Segment) -> str:
 
 def bytes_of(kept: Flag | Segment) -> bytes:
     """The canonical bytes, as `canonical` gives them; the usual flag takes a short way."""
+    return _bytes_of(kept, _plain_rules(kept.rules))
+
+
+def _bytes_of(kept: Flag | Segment, plain_rules: bool) -> bytes:
     kept = _with_defaults(kept)
-    if not all(_plain_clauses(rule.clauses) for rule in kept.rules):
+    if not plain_rules:
         return canonical(kept)
     try:
         return _encode(_with_written_values(kept) if isinstance(kept, Flag) else kept)
@@ -93,14 +102,14 @@ def _with_defaults(kept: Flag | Segment) -> Flag | Segment:
     return kept
 
 
-def _with_digest(kept: Kept) -> Admitted[Kept]:
-    data = bytes_of(kept if kept.digest is None else replace(kept, digest=None))
+def _with_digest(bare: Kept, given: str | None, plain_rules: bool) -> Admitted[Kept]:
+    data = _bytes_of(bare, plain_rules)
     computed, colons = digest_of_bytes(data), data.count(b":")
-    if kept.digest == computed:
-        return Admitted(kept, colons + 2)  # one after the name, one after `sha256`
-    if kept.digest is not None:
-        raise Invalid("digest", f"{shown(kept.digest)} does not fit the content", f"`{computed}`, or none")
-    return Admitted(replace(kept, digest=computed), colons)
+    if given is not None:
+        if given != computed:
+            raise Invalid("digest", f"{shown(given)} does not fit the content", f"`{computed}`, or none")
+        colons += 2  # one after the name, one after `sha256`
+    return Admitted(replace(bare, digest=computed), colons)
 
 
 def _one_form(wanted: FlagType, variation: Variation) -> Variation:
@@ -115,8 +124,6 @@ def _one_form(wanted: FlagType, variation: Variation) -> Variation:
 
 
 def _rule_form(rule: Ruling) -> Ruling:
-    if _plain_clauses(rule.clauses):
-        return rule
     return replace(rule, clauses=tuple(replace(one, values=tuple(map(freeze, one.values))) for one in rule.clauses))
 
 
@@ -135,20 +142,24 @@ _FORMS: dict[FlagType, Callable[[Any], Any]] = {
 
 def _with_written_values(flag: Flag) -> Flag:
     """The flag with those values written canonically which the fast encoder would write otherwise."""
-    if all(_plain_value(variation.value) for variation in flag.variations):
+    if flag.type in _WRITTEN_PLAINLY or all(_plain_value(one.value) for one in flag.variations):
         return flag
     written = (Variation(key=one.key, value=msgspec.Raw(canonical(one.value))) for one in flag.variations)
     return replace(flag, variations=tuple(written))
 
 
-def _plain_clauses(clauses: tuple[Clause, ...]) -> bool:
-    return all(_plain_value(value) for clause in clauses for value in clause.values)
+def _plain_rules(rules: Iterable[Rule | SegmentRule]) -> bool:
+    for rule in rules:
+        for clause in rule.clauses:
+            if not (_PLAIN.issuperset(map(type, clause.values)) or all(map(_plain_value, clause.values))):
+                return False
+    return True
 
 
 def _plain_value(value: object, depth: int = 0) -> bool:
     """Whether the fast encoder is known to write the same bytes as `canonical`."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if kind in _PLAIN or value is None:
         return True
     if kind is int:
         return -_SAFE <= value <= _SAFE  # type: ignore[operator]

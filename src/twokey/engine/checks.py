@@ -161,7 +161,7 @@ def _check_revision(revision: int) -> None:
 
 
 def _each_once(field: str, listed: Sequence[str], accepted: str) -> None:
-    if len(listed) < 2 or len(set(listed)) == len(listed):
+    if len(set(listed)) == len(listed):
         return
     seen: set[str] = set()
     for name in listed:
@@ -185,7 +185,8 @@ def _check_variations(flag: Flag) -> None:
         raise Invalid("variations", "there are none", "at least one variation")
     _each_once("variations", [variation.key for variation in flag.variations], "each variation key once")
     for variation in flag.variations:
-        _in_place("variation", variation.key, _check_variation, flag.type, variation)
+        if not (KEY.fullmatch(variation.key) and value_fits(flag.type, variation.value)):
+            _in_place("variation", variation.key, _check_variation, flag.type, variation)
 
 
 def _check_variation(wanted: FlagType, variation: Variation) -> None:

@@ -49,9 +49,6 @@ class _Leans(NamedTuple):
     segments: frozenset[str]
     paths: int
 
-    def on(self, flags: Collection[str], segments: Collection[str]) -> bool:
-        return not (self.flags.isdisjoint(flags) and self.segments.isdisjoint(segments))
-
 
 _ALONE = _Leans(frozenset(), frozenset(), 1)
 
@@ -107,22 +104,25 @@ class Programs:
                 self._advance(key)
 
     def inherit(self, old: "Programs", flags: Collection[str], segments: Collection[str]) -> None:
-        """Take over what `old` has compiled, except for these flags and segments and what leans on them.
-
-        For a new snapshot that nobody evaluates yet.
-        """
-        # Each table is copied at one stroke, `leans` last: whatever is in the others is in it too.
-        self.answers, self.members, self.shared = old.answers.copy(), old.members.copy(), old.shared.copy()
-        self.used, self.credit = old.used.copy(), old.credit
-        self.leans = old.leans.copy()
-        gone = [name for name, leans in self.leans.items() if leans.on(flags, segments)]
+        """Take over what `old` has compiled, except for these flags and segments and what leans on them."""
+        # Each table is copied at one stroke, `leans` last: whatever is in the others is in it too. And what is copied
+        # is pruned before anybody can see it.
+        answers, members, shared = old.answers.copy(), old.members.copy(), old.shared.copy()
+        leans = old.leans.copy()
+        gone = [
+            name
+            for name, each in leans.items()
+            if (each.flags and not each.flags.isdisjoint(flags))
+            or (segments and not each.segments.isdisjoint(segments))
+        ]
         gone += [("flag", key) for key in flags] + [("segment", key) for key in segments]
         for noun, key in gone:
-            self.leans.pop((noun, key), None)
-            (self.answers if noun == "flag" else self.members).pop(key, None)
+            leans.pop((noun, key), None)
+            (answers if noun == "flag" else members).pop(key, None)
         for key in segments:
-            self.shared.pop(key, None)
-        self.used.difference_update(flags)
+            shared.pop(key, None)
+        self.used, self.credit = old.used.difference(flags), old.credit
+        self.shared, self.leans, self.members, self.answers = shared, leans, members, answers
 
     def _due(self, key: str) -> Answer | None:
         """Compile a little, where that has been paid for; the flag's function once there is one."""

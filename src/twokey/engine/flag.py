@@ -24,7 +24,13 @@ Scalar = str | int | float | bool
 """What a clause compares with. No null, no lists, no objects."""
 
 
-class FlagType(StrEnum):
+class Word(StrEnum):
+    """Base of the closed lists of words. A word is hashed as the text that it is, which takes no Python code."""
+
+    __hash__ = str.__hash__
+
+
+class FlagType(Word):
     """The type of every variation's value of one flag."""
 
     BOOLEAN = "boolean"
@@ -34,7 +40,7 @@ class FlagType(StrEnum):
     OBJECT = "object"
 
 
-class Operator(StrEnum):
+class Operator(Word):
     """How a clause compares; `twokey.engine.operators` says what each one means."""
 
     IN = "in"

@@ -29,11 +29,15 @@ InSegment = Callable[[str, str], bool]
 
 
 class Kind(NamedTuple):
-    """What an operator compares: how an attribute's item is read, how a clause value is, and what a person is told."""
+    """What an operator compares: how an attribute's item is read, how a clause value is, and what a person is told.
+
+    Clause values of a `plain` type need no reading to be known as good.
+    """
 
     item: Callable[[object], Any]
     value: Callable[[object], Any]
     accepted: str
+    plain: frozenset[type] = frozenset()
 
 
 class Meaning(NamedTuple):
@@ -71,14 +75,14 @@ def _never(_item: object, _value: object) -> bool:
     raise AssertionError("segments are asked through the evaluation")
 
 
-SCALAR = Kind(reading.scalar, reading.scalar, "text, finite numbers, true or false")
-TEXT = Kind(reading.text, reading.text, "text")
+SCALAR = Kind(reading.scalar, reading.scalar, "text, finite numbers, true or false", frozenset({str, int, bool}))
+TEXT = Kind(reading.text, reading.text, "text", frozenset({str}))
 PATTERN = Kind(_matchable, _pattern, "a regular expression as text")
 NUMBER = Kind(reading.number, reading.number, "finite numbers")
 INSTANT = Kind(reading.instant, reading.instant, "a time as RFC 3339 text, such as 2026-01-31T12:00:00Z")
 VERSION = Kind(reading.version, reading.version, "a version by SemVer 2.0, such as 2.1.0-beta.1")
 ADDRESS = Kind(reading.address, reading.network, "an address or a network without host bits, such as 10.0.0.0/8")
-SEGMENT = Kind(unit_text, reading.text, "keys of segments")
+SEGMENT = Kind(unit_text, reading.text, "keys of segments", frozenset({str}))
 NOTHING = Kind(lambda item: item, lambda _: None, "no values")
 
 MEANINGS: Mapping[Operator, Meaning] = MappingProxyType(
@@ -148,6 +152,8 @@ def check_values(operator: Operator, values: tuple[Scalar, ...]) -> None:
         return
     if not values:
         raise Invalid("values", f"`{operator}` was given no values", f"at least one: {kind.accepted}")
+    if kind.plain and kind.plain.issuperset(map(type, values)):
+        return
     for value in values:
         if kind.value(value) is None:
             raise Invalid("values", f"`{operator}` cannot compare with {shown(value)}", kind.accepted)

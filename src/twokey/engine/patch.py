@@ -17,6 +17,7 @@ from msgspec import field
 from twokey.engine.admission import admit_flag, admit_segment
 from twokey.engine.canonical import canonical
 from twokey.engine.checks import check_graph, check_references
+from twokey.engine.contents import Contents, changed_contents
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import Flag, Segment, Shape
 from twokey.engine.operators import shown
@@ -24,6 +25,8 @@ from twokey.engine.parsing import Document, decode, refuse_repeated_names
 from twokey.engine.snapshot import Snapshot, assembled
 
 Kept = TypeVar("Kept", Flag, Segment)
+_FEW = 100
+"""Parts that are written over one by one."""
 
 
 class FlagChanges(Shape, frozen=True, kw_only=True):
@@ -88,7 +91,8 @@ def apply_patch(snapshot: Snapshot, patch: Patch) -> Snapshot:
     # Only a segment that is gone can break a clause that nobody touched.
     check_references(flags.values() if patch.segments.removed else set_flags.values(), segments)
     check_graph(flags, segments)
-    result = assembled(snapshot.project, snapshot.environment, patch.to_revision, flags, segments)
+    contents = _contents(snapshot, set_flags, set_segments, bool(patch.flags.removed or patch.segments.removed))
+    result = assembled(snapshot.project, snapshot.environment, patch.to_revision, flags, segments, contents)
     if result.digest != patch.digest:
         problem = f"{shown(patch.digest)} does not fit the snapshot that results"
         raise Invalid("patch: digest", problem, f"`{result.digest}`; ask for the whole snapshot")
@@ -98,9 +102,34 @@ def apply_patch(snapshot: Snapshot, patch: Patch) -> Snapshot:
     return result
 
 
+def carry_over(old: Snapshot, new: Snapshot) -> Snapshot:
+    """`new`, with what `old` has compiled of the parts that are the same in both.
+
+    For who gets whole snapshots instead of patches, before the new one is evaluated.
+    """
+    flags, segments = _moved(old.flags, new.flags), _moved(old.segments, new.segments)
+    new.programs.inherit(old.programs, flags, segments)
+    return new
+
+
 def _difference(old: Mapping[str, Kept], new: Mapping[str, Kept]) -> tuple[tuple[Kept, ...], tuple[str, ...]]:
     changed = tuple(item for key, item in new.items() if key not in old or old[key].digest != item.digest)
     return changed, tuple(key for key in old if key not in new)
+
+
+def _moved(old: Mapping[str, Kept], new: Mapping[str, Kept]) -> set[str]:
+    gone = {key for key in old if key not in new}
+    return gone.union(key for key, part in new.items() if key not in old or old[key].digest != part.digest)
+
+
+def _contents(
+    snapshot: Snapshot, flags: dict[str, Flag], segments: dict[str, Segment], removes: bool
+) -> Contents | None:
+    """The contents after a small patch that neither adds nor removes anything; else they are made anew."""
+    adds = not (flags.keys() <= snapshot.flags.keys() and segments.keys() <= snapshot.segments.keys())
+    if removes or adds or len(flags) + len(segments) > _FEW:
+        return None
+    return changed_contents(snapshot.contents, flags, segments)
 
 
 def _merged(noun: str, old: Mapping[str, Kept], changed: dict[str, Kept], removed: tuple[str, ...]) -> dict[str, Kept]:
@@ -108,7 +137,8 @@ def _merged(noun: str, old: Mapping[str, Kept], changed: dict[str, Kept], remove
         if key not in old or key in changed:
             problem = f"{shown(key)} cannot be removed"
             raise Invalid(f"patch: {noun}s", problem, f"a {noun} of the base that is not set as well")
-    kept = {**old, **changed}
+    kept: dict[str, Kept] = old.copy()  # type: ignore[attr-defined] # a read-only view copies as its dictionary does
+    kept.update(changed)
     for key in removed:
         del kept[key]
-    return kept if kept.keys() == old.keys() else {key: kept[key] for key in sorted(kept)}
+    return kept if changed.keys() <= old.keys() else {key: kept[key] for key in sorted(kept)}

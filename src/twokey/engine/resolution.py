@@ -1,15 +1,15 @@
 """The answer to "what does this context get?"; an error is a value of it, never an exception."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from twokey.engine.flag import Word
 from twokey.engine.frozen import FrozenDict
 
 
-class Reason(StrEnum):
+class Reason(Word):
     """Why a value was served, as OpenFeature names it."""
 
     STATIC = "STATIC"
@@ -20,7 +20,7 @@ class Reason(StrEnum):
     ERROR = "ERROR"
 
 
-class ErrorCode(StrEnum):
+class ErrorCode(Word):
     """OpenFeature's codes that the engine gives."""
 
     FLAG_NOT_FOUND = "FLAG_NOT_FOUND"
@@ -29,7 +29,7 @@ class ErrorCode(StrEnum):
     GENERAL = "GENERAL"
 
 
-class Error(msgspec.Struct, frozen=True, kw_only=True):
+class Error(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why there is no value; the application then uses its own default."""
 
     code: ErrorCode
@@ -39,7 +39,7 @@ class Error(msgspec.Struct, frozen=True, kw_only=True):
 NO_METADATA: Mapping[str, str] = FrozenDict()
 
 
-class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+class Resolution(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a flag gives a context.
 
     `rule` is the id of the rule that decided (nothing for targets, `otherwise`, disabled flags and errors);

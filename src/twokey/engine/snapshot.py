@@ -11,7 +11,7 @@ Rules this module keeps:
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from twokey.engine.admission import admit_flag, admit_segment, admitted_flag, ad
 from twokey.engine.canonical import digest_of_bytes
 from twokey.engine.checks import check_graph, check_key, check_references
 from twokey.engine.compiler import CompileFailure, Programs
+from twokey.engine.contents import Contents, contents_of
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import FORMAT, Flag, Segment, Shape
 from twokey.engine.operators import shown
@@ -43,7 +44,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
     """An immutable snapshot. Make one with `from_json`, `build` or `apply_patch`.
 
     `flags` and `segments` are read-only mappings in the order of their keys; every flag and segment carries its digest.
-    `programs` is what evaluation has compiled so far; it changes nothing that anybody can see but the time it takes.
+    `contents` (the digests as they are hashed) and `programs` (what has been compiled so far) are the engine's own.
     """
 
     project: str
@@ -52,6 +53,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
     flags: Mapping[str, Flag]
     segments: Mapping[str, Segment]
     digest: str
+    contents: Contents
     programs: Programs
 
     @classmethod
@@ -60,18 +62,18 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, weakref=True, eq=False
         document = decode(data, SnapshotDocument, "snapshot")
         if document.format != FORMAT:
             raise Invalid("snapshot: format", f"{shown(document.format)} is not known", f"`{FORMAT}`")
-        flags = [admitted_flag(flag) for flag in document.flags]
-        segments = [admitted_segment(segment) for segment in document.segments]
-        snapshot = _built(
-            document.project,
-            document.environment,
-            document.revision,
-            [flag.kept for flag in flags],
-            [segment.kept for segment in segments],
-        )
+        colons = 4 + bool(document.flags) + bool(document.segments) + (2 if document.digest else 0)
+        flags, segments = [], []
+        for flag in document.flags:
+            kept_flag, written = admitted_flag(flag)
+            flags.append(kept_flag)
+            colons += written
+        for segment in document.segments:
+            kept_segment, written = admitted_segment(segment)
+            segments.append(kept_segment)
+            colons += written
+        snapshot = _built(document.project, document.environment, document.revision, flags, segments)
         _check_digest("snapshot", document.digest, snapshot.digest)
-        colons = 4 + bool(flags) + bool(segments) + (2 if document.digest else 0)
-        colons += sum(flag.colons for flag in flags) + sum(segment.colons for segment in segments)
         refuse_repeated_names(data, "snapshot", colons)
         return snapshot
 
@@ -143,26 +145,30 @@ def _built(
 
 
 def assembled(
-    project: str, environment: str, revision: int, flags: Mapping[str, Flag], segments: Mapping[str, Segment]
+    project: str,
+    environment: str,
+    revision: int,
+    flags: Mapping[str, Flag],
+    segments: Mapping[str, Segment],
+    contents: Contents | None = None,
 ) -> Snapshot:
-    """A snapshot of parts that are known to be sound and in key order; only its digest is computed."""
-    header: dict[str, Any] = {
-        "environment": environment,
-        "flags": [(flag.key, flag.digest) for flag in flags.values()],
-        "format": FORMAT,
-        "project": project,
-        "revision": revision,
-        "segments": [(segment.key, segment.digest) for segment in segments.values()],
-    }
-    # Written in key order above, and all of it ASCII without fractions: these bytes are canonical.
+    """A snapshot of parts that are known to be sound and in key order; only its digest is computed.
+
+    `contents` are those of the same parts, where the caller has them.
+    """
     kept_flags, kept_segments = MappingProxyType(dict(flags)), MappingProxyType(dict(segments))
+    contents = contents or contents_of(flags, segments)
+    # In key order, and all of it ASCII without anything to escape: these bytes are canonical.
+    start = f'{{"environment":"{environment}","flags":'.encode()
+    middle = f',"format":"{FORMAT}","project":"{project}","revision":{revision},"segments":'.encode()
     return Snapshot(
         project=project,
         environment=environment,
         revision=revision,
         flags=kept_flags,
         segments=kept_segments,
-        digest=digest_of_bytes(msgspec.json.encode(header)),
+        digest=digest_of_bytes(b"".join((start, contents.flags, middle, contents.segments, b"}"))),
+        contents=contents,
         programs=Programs(kept_flags, kept_segments),
     )
 
