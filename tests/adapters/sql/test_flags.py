@@ -1,5 +1,7 @@
 """Flag state moves one revision at a time, and every state it ever was can be read again."""
 
+import random
+from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
@@ -175,3 +177,39 @@ def test_environments_do_not_touch_each_other(store: SqlStore) -> None:
         assert uow.flags.state(*PLACE).control("answers").flag.enabled
         assert not uow.flags.state("support", "canary").control("answers").flag.enabled
         assert len(uow.flags.versions(*PLACE, "answers")) == 1
+
+
+def test_two_processes_that_publish_in_turns_read_what_a_new_one_reads(
+    store: SqlStore, store_url: str, open_store: Callable[[str], SqlStore]
+) -> None:
+    chance, processes = random.Random(11), (store, open_store(store_url))
+    for number in range(40):
+        one = chance.choice(processes)
+        key = chance.choice("abcd")
+        if chance.random() < 0.3 and key in now(one).controls:
+            publish(one, drop=key, change=f"change-{number}")
+        else:
+            segments = (samples.segment("internal", f"u-{number}"),) if chance.random() < 0.3 else ()
+            publish(one, samples.control(key, enabled=bool(number % 2)), segments=segments, change=f"change-{number}")
+        if chance.random() < 0.6:
+            fresh = now(open_store(store_url))
+            assert [now(each) for each in processes] == [fresh, fresh]
+            assert [list(now(each).controls) for each in processes] == [sorted(fresh.controls)] * 2
+
+
+def test_a_publish_that_is_rolled_back_was_never_read(
+    store: SqlStore, store_url: str, open_store: Callable[[str], SqlStore]
+) -> None:
+    publish(store, samples.control("a"))
+    with pytest.raises(ZeroDivisionError), store.begin() as uow:
+        before = uow.flags.state(*PLACE)
+        uow.flags.write(before, samples.with_controls(before, samples.control("lost")), "change-2", uow.now)
+        assert sorted(uow.flags.state(*PLACE).controls) == ["a", "lost"]
+        raise ZeroDivisionError
+    assert publish(open_store(store_url), samples.control("b")).revision == 2
+    assert sorted(now(store).controls) == ["a", "b"]
+
+
+def test_a_state_that_did_not_move_is_not_read_again(store: SqlStore) -> None:
+    publish(store, samples.control("a"))
+    assert now(store) is now(store)

@@ -5,7 +5,9 @@ Rules kept here:
 - a publish touches the rows of what differs and no other; each is stamped with the environment's new revision, which
   so rises with every edit of that object and leads straight to the publish that made it;
 - each publish leaves a version of each object it touched (a tombstone for one that is gone), so that the state at any
-  earlier revision can be built again.
+  earlier revision can be built again;
+- what this process has read before is not read again: the next state is the last one and the versions since. A
+  database that is put back to an earlier day is for processes that start afterwards.
 """
 
 from __future__ import annotations
@@ -26,12 +28,15 @@ from twokey.domain.policy import Environment
 from twokey.engine.flag import Segment
 from twokey.ports import FlagVersion
 
+Known = dict[tuple[str, str], State]
+"""The state of each environment as this process read it last. Values are replaced whole, never edited."""
+
 
 class SqlFlags:
     """Environments and the flag state in them, inside one transaction."""
 
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
+    def __init__(self, transaction: Transaction, known: Known) -> None:
+        self._transaction, self._known, self._wrote = transaction, known, False
         self._controls = SqlObjects(transaction, Control, CONTROL_STAMPS, controls, control_versions)
         self._segments = SqlObjects(transaction, Segment, SEGMENT_STAMPS, segments, segment_versions)
 
@@ -64,13 +69,23 @@ class SqlFlags:
 
     def state(self, project: str, environment: str) -> State:
         """The state now; raises NotFound. Inside a writing transaction it cannot move until that ends."""
-        return State(
-            project=project,
-            environment=environment,
-            revision=self.revision(project, environment),
-            controls=self._controls.now(project, environment),
-            segments=self._segments.now(project, environment),
-        )
+        revision = self.revision(project, environment)
+        known = self._known.get((project, environment))
+        if known is not None and known.revision == revision and not self._wrote:
+            return known
+        state = self._read_state(project, environment, revision, known)
+        if not self._wrote:  # what this transaction wrote may yet be rolled back
+            self._known[project, environment] = state
+        return state
+
+    def _read_state(self, project: str, environment: str, revision: int, known: State | None) -> State:
+        here = (project, environment)
+        if known is None or known.revision > revision or self._wrote:
+            found, segments = self._controls.now(*here), self._segments.now(*here)
+        else:
+            found = self._controls.since(known.controls, *here, known.revision)
+            segments = self._segments.since(known.segments, *here, known.revision)
+        return State(project=project, environment=environment, revision=revision, controls=found, segments=segments)
 
     def state_at(self, project: str, environment: str, revision: int) -> State:
         """The state as an earlier revision published it; raises NotFound for one that was never published."""
@@ -89,6 +104,7 @@ class SqlFlags:
 
         `before` is the state that this transaction read. Raises Conflict where its revision is not the published one.
         """
+        self._wrote = True
         published = Publish(before.project, before.environment, self._advance(before), change, at)
         return State(
             project=before.project,

@@ -46,6 +46,16 @@ class SqlObjects(Generic[T]):
         query = select(self._current.c.key, self._current.c.document).order_by(self._current.c.key)
         return self._read(self._transaction.rows(query.where(_in(self._current, project, environment))))
 
+    def since(self, known: Mapping[str, T], project: str, environment: str, revision: int) -> dict[str, T]:
+        """What stands in the environment, by key, where `known` stood in it at that revision."""
+        versions = self._versions
+        query = select(versions.c.key, versions.c.document).order_by(versions.c.revision)
+        newer = and_(_in(versions, project, environment), versions.c.revision > revision)
+        last = {row.key: row.document for row in self._transaction.rows(query.where(newer))}
+        edited = {key: read(document, self._type) for key, document in last.items() if document is not None}
+        stands = {key: each for key, each in {**known, **edited}.items() if last.get(key, key) is not None}
+        return stands if edited.keys() <= known.keys() else dict(sorted(stands.items()))
+
     def at(self, project: str, environment: str, revision: int) -> dict[str, T]:
         """What stood in the environment when this revision was published, by key."""
         versions = self._versions

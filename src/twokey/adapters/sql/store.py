@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from twokey.adapters.sql.connect import PATIENCE, open_database, reading, waited_in_vain, writing
+from twokey.adapters.sql.flags import Known
 from twokey.adapters.sql.migrate import upgrade
 from twokey.adapters.sql.transaction import Transaction
 from twokey.adapters.sql.unit_of_work import SqlUnitOfWork
@@ -28,6 +29,7 @@ class SqlStore:
     def __init__(self, url: str, clock: Clock, ids: Ids) -> None:
         self.engine = open_database(url)
         self._clock, self._ids = clock, ids
+        self._known: Known = {}
         self._listeners: list[Callable[[], None]] = []
         self._inside, self._turn = threading.local(), threading.Lock()
 
@@ -49,7 +51,7 @@ class SqlStore:
         with self._alone(), writing(self.engine) as connection:
             # The clock is read when the turn has come, so that times rise in the order of commits.
             transaction = Transaction(connection, self._clock(), writing=True)
-            yield SqlUnitOfWork(transaction, self._ids)
+            yield SqlUnitOfWork(transaction, self._ids, self._known)
         if transaction.wrote:
             self._tell()
 
@@ -57,7 +59,7 @@ class SqlStore:
     def read(self) -> Iterator[SqlUnitOfWork]:
         """A reading transaction over one consistent state."""
         with reading(self.engine) as connection:
-            yield SqlUnitOfWork(Transaction(connection, self._clock(), writing=False), self._ids)
+            yield SqlUnitOfWork(Transaction(connection, self._clock(), writing=False), self._ids, self._known)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -183,6 +183,7 @@ def _in_environment(name: str, *items: SchemaItem, keyed_by_revision: bool) -> T
     reference = ForeignKeyConstraint(
         ["project", "environment"], ["environments.project", "environments.key"], deferrable=True, initially="DEFERRED"
     )
+    indexes = [Index(None, "project", "environment", "revision")] if keyed_by_revision else []
     return Table(
         name,
         metadata,
@@ -192,6 +193,7 @@ def _in_environment(name: str, *items: SchemaItem, keyed_by_revision: bool) -> T
         Column("revision", _NUMBER, primary_key=keyed_by_revision, autoincrement=False, nullable=False),
         *items,
         reference,
+        *indexes,
     )
 
 

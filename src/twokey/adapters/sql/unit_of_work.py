@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twokey.adapters.sql import kinds
 from twokey.adapters.sql.audit_log import SqlAuditLog
-from twokey.adapters.sql.flags import SqlFlags
+from twokey.adapters.sql.flags import Known, SqlFlags
 from twokey.adapters.sql.jobs import SqlJobs
 from twokey.adapters.sql.records import SqlRecords
 from twokey.adapters.sql.transaction import Transaction
@@ -24,7 +24,7 @@ from twokey.ports import AuditLog, Flags, Ids, Jobs, Records
 class SqlUnitOfWork:
     """One transaction over everything that is control state. `now` is when it began."""
 
-    def __init__(self, transaction: Transaction, ids: Ids) -> None:
+    def __init__(self, transaction: Transaction, ids: Ids, known: Known) -> None:
         self.now = transaction.now
         self.cases: Records[Case] = SqlRecords(transaction, kinds.CASES)
         self.signals: Records[Signal] = SqlRecords(transaction, kinds.SIGNALS)
@@ -38,7 +38,7 @@ class SqlUnitOfWork:
         self.users: Records[User] = SqlRecords(transaction, kinds.USERS)
         self.sessions: Records[Session] = SqlRecords(transaction, kinds.SESSIONS)
         self.tokens: Records[Token] = SqlRecords(transaction, kinds.TOKENS)
-        self.flags: Flags = SqlFlags(transaction)
+        self.flags: Flags = SqlFlags(transaction, known)
         self.jobs: Jobs = SqlJobs(transaction, ids)
         self.audit: AuditLog = SqlAuditLog(transaction)
         self._ids = ids
