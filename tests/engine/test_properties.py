@@ -16,6 +16,7 @@ from twokey.engine import (
     Clause,
     ErrorCode,
     FlagType,
+    Invalid,
     Operator,
     Patch,
     Reason,
@@ -26,6 +27,7 @@ from twokey.engine import (
     explain,
 )
 from twokey.engine.operators import holds
+from twokey.engine.patch import successor
 
 
 @settings(max_examples=60)
@@ -80,6 +82,27 @@ def test_a_difference_applied_gives_the_other_snapshot(old: Snapshot, new: Snaps
     assert result == new
     assert result.to_json() == new.to_json()
     assert list(result.flags) == sorted(new.flags)
+
+
+@settings(max_examples=60)
+@given(snapshots(), snapshots(), st.data())
+def test_a_successor_is_the_snapshot_of_its_parts_and_shares_what_stayed(
+    old: Snapshot, new: Snapshot, data: st.DataObject
+) -> None:
+    stays = data.draw(st.booleans())
+    flags = dict(new.flags) | {key: old.flags[key] for key in old.flags if stays and key in new.flags}
+    edited = [replace(each, digest=None) if data.draw(st.booleans()) else each for each in flags.values()]
+    try:
+        built = Snapshot.build(new.project, new.environment, 7, edited, new.segments.values())
+    except Invalid:
+        with pytest.raises(Invalid):
+            successor(old, 7, edited, new.segments.values())
+        return
+    result = successor(old, 7, edited, new.segments.values())
+    assert result == built
+    assert result.to_json() == built.to_json()
+    same = [key for key, each in old.flags.items() if key in flags and each.digest == flags[key].digest]
+    assert all(result.flags[key] is old.flags[key] for key in same if edited[list(flags).index(key)].digest)
 
 
 @settings(max_examples=60)

@@ -18,6 +18,7 @@ import msgspec
 from twokey.domain.guardrail import Guardrail
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import Flag, Segment
+from twokey.engine.patch import successor
 from twokey.engine.snapshot import Snapshot
 
 
@@ -95,10 +96,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
             raise Invalid("flag", f"there is no flag `{key}` in {self.project}/{self.environment}", "an existing key")
         return self.controls[key]
 
-    def snapshot(self) -> Snapshot:
-        """The published part: flags that are not archived, and the segments."""
+    def snapshot(self, known: Snapshot | None = None) -> Snapshot:
+        """The published part: flags that are not archived, and the segments.
+
+        What is as it was in `known`, another snapshot of the same environment, is shared with that one.
+        """
         live = [each.flag for each in self.controls.values() if not each.archived]
-        return Snapshot.build(self.project, self.environment, self.revision, live, list(self.segments.values()))
+        if known is None:
+            return Snapshot.build(self.project, self.environment, self.revision, live, self.segments.values())
+        return successor(known, self.revision, live, self.segments.values())
 
 
 def check_control(control: Control) -> Control:

@@ -9,8 +9,8 @@ Rules this module keeps:
   and what was compiled of it stays compiled.
 """
 
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeVar
 
 from msgspec import field
 
@@ -84,22 +84,64 @@ def apply_patch(snapshot: Snapshot, patch: Patch) -> Snapshot:
     """The snapshot that the patch leads to; `Invalid` when it starts elsewhere, is unsound, or ends elsewhere."""
     if patch.from_revision != snapshot.revision:
         raise Invalid("patch: from_revision", f"`{patch.from_revision}` is not the base", f"`{snapshot.revision}`")
-    set_flags = {flag.key: admit_flag(flag) for flag in patch.flags.set}
-    set_segments = {segment.key: admit_segment(segment) for segment in patch.segments.set}
-    flags = _merged("flag", snapshot.flags, set_flags, patch.flags.removed)
-    segments = _merged("segment", snapshot.segments, set_segments, patch.segments.removed)
-    # Only a segment that is gone can break a clause that nobody touched.
-    check_references(flags.values() if patch.segments.removed else set_flags.values(), segments)
-    check_graph(flags, segments)
-    contents = _contents(snapshot, set_flags, set_segments, bool(patch.flags.removed or patch.segments.removed))
-    result = assembled(snapshot.project, snapshot.environment, patch.to_revision, flags, segments, contents)
+    changes = _Changes(
+        {flag.key: admit_flag(flag) for flag in patch.flags.set},
+        {segment.key: admit_segment(segment) for segment in patch.segments.set},
+        patch.flags.removed,
+        patch.segments.removed,
+    )
+    result = _changed(snapshot, patch.to_revision, changes)
     if result.digest != patch.digest:
         problem = f"{shown(patch.digest)} does not fit the snapshot that results"
         raise Invalid("patch: digest", problem, f"`{result.digest}`; ask for the whole snapshot")
+    return result
+
+
+def successor(snapshot: Snapshot, revision: int, flags: Iterable[Flag], segments: Iterable[Segment]) -> Snapshot:
+    """The snapshot of exactly these flags and segments, at another revision of the same environment.
+
+    It equals the one that is built of them; but what carries the digest that it has in `snapshot` is shared with that
+    one, and stays compiled. `Invalid` when the parts do not fit together.
+    """
+    kept_flags, kept_segments = {each.key: each for each in flags}, {each.key: each for each in segments}
+    changes = _Changes(
+        {key: admit_flag(flag) for key, flag in kept_flags.items() if _differs(snapshot.flags, flag)},
+        {key: admit_segment(segment) for key, segment in kept_segments.items() if _differs(snapshot.segments, segment)},
+        tuple(snapshot.flags.keys() - kept_flags.keys()),
+        tuple(snapshot.segments.keys() - kept_segments.keys()),
+    )
+    return _changed(snapshot, revision, changes)
+
+
+class _Changes(NamedTuple):
+    """What is set, by key and sound by itself, and the keys of what is gone."""
+
+    flags: dict[str, Flag]
+    segments: dict[str, Segment]
+    flags_removed: tuple[str, ...]
+    segments_removed: tuple[str, ...]
+
+
+def _changed(snapshot: Snapshot, revision: int, changes: _Changes) -> Snapshot:
+    """The checked snapshot after these changes, which shares the rest."""
+    flags = _merged("flag", snapshot.flags, changes.flags, changes.flags_removed)
+    segments = _merged("segment", snapshot.segments, changes.segments, changes.segments_removed)
+    # Only a segment that is gone can break a clause that nobody touched.
+    check_references(flags.values() if changes.segments_removed else changes.flags.values(), segments)
+    check_graph(flags, segments)
+    contents = _contents(snapshot, changes)
+    result = assembled(snapshot.project, snapshot.environment, revision, flags, segments, contents)
     result.programs.inherit(
-        snapshot.programs, {*set_flags, *patch.flags.removed}, {*set_segments, *patch.segments.removed}
+        snapshot.programs,
+        {*changes.flags, *changes.flags_removed},
+        {*changes.segments, *changes.segments_removed},
     )
     return result
+
+
+def _differs(old: Mapping[str, Kept], part: Kept) -> bool:
+    held = old.get(part.key)
+    return held is None or part.digest is None or part.digest != held.digest
 
 
 def carry_over(old: Snapshot, new: Snapshot) -> Snapshot:
@@ -122,11 +164,11 @@ def _moved(old: Mapping[str, Kept], new: Mapping[str, Kept]) -> set[str]:
     return gone.union(key for key, part in new.items() if key not in old or old[key].digest != part.digest)
 
 
-def _contents(
-    snapshot: Snapshot, flags: dict[str, Flag], segments: dict[str, Segment], removes: bool
-) -> Contents | None:
+def _contents(snapshot: Snapshot, changes: _Changes) -> Contents | None:
     """The contents after a small patch that neither adds nor removes anything; else they are made anew."""
+    flags, segments = changes.flags, changes.segments
     adds = not (flags.keys() <= snapshot.flags.keys() and segments.keys() <= snapshot.segments.keys())
+    removes = changes.flags_removed or changes.segments_removed
     if removes or adds or len(flags) + len(segments) > _FEW:
         return None
     return changed_contents(snapshot.contents, flags, segments)

@@ -43,7 +43,8 @@ class Hub:
     def _load(self, place: Place) -> Snapshot:
         with self._store.read() as uow:
             uow.flags.environment(*place)
-            snapshot = uow.flags.state(*place).snapshot()
+            state = uow.flags.state(*place)
+        snapshot = state.snapshot(self._snapshots.get(place))
         with self._lock:
             known = self._snapshots.get(place)
             if known is None or known.revision < snapshot.revision:
