@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clockTime, countdown, day, dayFromNow, exact, relative, span } from '../src/lib/time';
+import { clockTime, countdown, day, dayFromNow, exact, period, relative, span } from '../src/lib/time';
 
 const now = Date.parse('2026-11-23T12:00:00Z');
 const at = (seconds: number) => new Date(now + 1000 * seconds).toISOString();
@@ -45,6 +45,12 @@ describe('times', () => {
     expect(day('2026-11-29')).toContain('29');
     expect(day('not a day')).toBe('not a day');
     expect(dayFromNow(14, now)).toBe('2026-12-07');
+  });
+
+  it('tells a period by its clock, and by its days where they are two', () => {
+    expect(period(at(-600), at(0), now)).toBe(`${clockTime(at(-600), now)} to ${clockTime(at(0), now)}`);
+    expect(period(at(-86_400), at(0), now)).toMatch(/^\D+ \d+ \d\d:\d\d to today \d\d:\d\d$/);
+    expect(period(at(-3 * 86_400), at(-2 * 86_400), now)).not.toContain('today');
   });
 
   it('measures years and months too', () => {

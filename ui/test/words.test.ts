@@ -8,7 +8,9 @@ import { capital, confidence, effectWord, proposalStatus, severity, shortDigest 
 describe('words', () => {
   it('that are not known are shown as they came', () => {
     expect(proposalStatus('half_done')).toEqual({ text: 'half done', tone: 'neutral' });
-    expect(severity('P0').text).toBe('P0');
+    expect(severity('P0')).toEqual({ text: 'severity P0', tone: 'neutral' });
+    expect(severity('constructor')).toEqual({ text: 'severity constructor', tone: 'neutral' });
+    expect(proposalStatus('toString')).toEqual({ text: 'toString', tone: 'neutral' });
     expect(effectWord('widens').tone).toBe('waiting');
   });
 
@@ -16,6 +18,8 @@ describe('words', () => {
     expect(capital('harm is shown')).toBe('Harm is shown');
     expect(capital('citation_failure_rate is not joined')).toBe('citation_failure_rate is not joined');
     expect(capital('p95 latency')).toBe('p95 latency');
+    expect(capital('operation.op: no')).toBe('operation.op: no');
+    expect(capital('refused. Again')).toBe('Refused. Again');
     expect(capital('')).toBe('');
   });
 

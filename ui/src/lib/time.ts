@@ -56,6 +56,14 @@ export function clockTime(at: string, now: number): string {
   return `${date.toLocaleDateString(undefined, { day: 'numeric', month: 'short' })} ${time}`;
 }
 
+/** `07:58 to 08:06`, and `Nov 22 07:58 to today 08:06` where it began on another day. */
+export function period(since: string, until: string, now: number): string {
+  const [from, to] = [clockTime(since, now), clockTime(until, now)];
+  const today = new Date(now).toDateString();
+  const endsToday = new Date(until).toDateString() === today && new Date(since).toDateString() !== today;
+  return `${from} to ${endsToday ? 'today ' : ''}${to}`;
+}
+
 /** A calendar day in words, without shifting it by the reader's zone. */
 export function day(value: string): string {
   const [year, month, date] = value.split('-').map(Number);

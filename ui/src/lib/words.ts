@@ -60,7 +60,12 @@ const KIND: Record<string, string> = {
   system: 'Twokey',
 };
 
-const known = (table: Record<string, Word>, value: string): Word => table[value] ?? word(spaced(value), 'neutral');
+/** What a table holds under a word of others, which may well be `constructor`. */
+export const entry = <T>(table: Record<string, T>, key: string): T | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;
+
+const known = (table: Record<string, Word>, value: string): Word =>
+  entry(table, value) ?? word(spaced(value), 'neutral');
 
 /** `cannot_judge` -> `cannot judge`. */
 export function spaced(value: string): string {
@@ -69,7 +74,7 @@ export function spaced(value: string): string {
 
 /** First letter raised, unless the first word is a name of something, such as `citation_failure_rate`. */
 export function capital(value: string): string {
-  if (!/^\p{L}+(?:['’-]\p{L}+)*(?=[\s,.:;]|$)/u.test(value)) return value;
+  if (!/^\p{L}+(?:['’-]\p{L}+)*(?=[\s,:;]|\.(?:\s|$)|$)/u.test(value)) return value;
   return value.charAt(0).toUpperCase() + value.slice(1);
 }
 
@@ -77,8 +82,9 @@ export const caseStatus = (value: string): Word => known(CASE, value);
 export const proposalStatus = (value: string): Word => known(PROPOSAL, value);
 export const verdictStatus = (value: string): Word => known(VERDICT, value);
 export const effectWord = (value: string): Word => known(EFFECT, value);
-export const severity = (value: string): Word => word(value, SEVERITY[value.toLowerCase()] ?? 'neutral');
-export const actorKind = (value: string): string => KIND[value] ?? spaced(value);
+export const severity = (value: string): Word =>
+  word(`severity ${value}`, entry(SEVERITY, value.toLowerCase()) ?? 'neutral');
+export const actorKind = (value: string): string => entry(KIND, value) ?? spaced(value);
 
 /** Whether a proposal can still be approved or applied. */
 export const isWaiting = (status: string): boolean => ['draft', 'pending', 'approved'].includes(status);
