@@ -34,6 +34,7 @@ from twokey.domain.operation import (
 )
 from twokey.domain.policy import POLICY_DIGEST, Environment, Gate, GateStatus, Row, required_roles, row_for
 from twokey.domain.proposal import ApplyMode, Author, Proposal, ProposalStatus, Way, seal
+from twokey.engine import Snapshot
 from twokey.engine.errors import Invalid
 
 
@@ -82,7 +83,8 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
         raise Invalid("operations", "they change nothing", "operations that change something")
     row = row_for(report.effect, action)
     _check_author(draft, actor, row.ai_may_draft, row.says)
-    proof = prove_ways_back(before, draft.operations, basis.contexts)
+    published = before.snapshot()
+    proof = prove_ways_back(before, draft.operations, basis.contexts, published)
     if not proof.ok:
         raise Refused(f"a way back cannot be proven: {proof.reason}")
     computed = Computed(
@@ -92,7 +94,7 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
         ways=proof,
         row=row,
         roles=required_roles(row, touched_controls(before, after, draft.operations), basis.environment),
-        radius=_radius(before, after, draft.operations, basis.contexts),
+        radius=_radius(before, draft.operations, (published, after.snapshot(published)), basis.contexts),
     )
     return seal(_proposal(draft, draft.author or _author(actor), basis, computed, id, now))
 
@@ -161,10 +163,12 @@ def touched_controls(before: State, after: State, operations: Sequence[Operation
 
 
 def _radius(
-    before: State, after: State, operations: Sequence[Operation], contexts: Sequence[RecordedContext]
+    state: State,
+    operations: Sequence[Operation],
+    before_and_after: tuple[Snapshot, Snapshot],
+    contexts: Sequence[RecordedContext],
 ) -> BlastRadius:
-    flags = tuple(sorted(touched(before, operations).flags))
-    return blast_radius(before.snapshot(), after.snapshot(), flags, contexts)
+    return blast_radius(*before_and_after, tuple(sorted(touched(state, operations).flags)), contexts)
 
 
 def _check_author(draft: Draft, actor: Actor, ai_may_draft: bool, says: str) -> None:

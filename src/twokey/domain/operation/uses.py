@@ -47,6 +47,8 @@ def uses_of_segment(state: State, key: str) -> tuple[str, ...]:
 
 def flags_using(state: State, segments: frozenset[str]) -> tuple[str, ...]:
     """Keys of the live flags whose targeting leans on any of these segments, however indirectly."""
+    if not segments:
+        return ()
     reached = set(segments)
     while grown := {
         each.key for each in state.segments.values() if each.key not in reached and segments_of_segment(each) & reached

@@ -117,8 +117,16 @@ def _safe_again(before: State, after: Control) -> Iterator[Operation]:
         yield SetBaseline(flag=after.key, variation=safe.key)
 
 
-def prove_ways_back(before: State, operations: Sequence[Operation], contexts: Sequence[RecordedContext]) -> Proof:
-    """Compute both ways back of these operations and prove them by replay. Raises Invalid where they do not apply."""
+def prove_ways_back(
+    before: State,
+    operations: Sequence[Operation],
+    contexts: Sequence[RecordedContext],
+    published: Snapshot | None = None,
+) -> Proof:
+    """Compute both ways back of these operations and prove them by replay. Raises Invalid where they do not apply.
+
+    `published` is the snapshot of `before`, where the caller has it.
+    """
     after = apply_all(before, operations)
     try:
         back, safe = reverse_all(before, operations), rollback(before, operations)
@@ -135,14 +143,22 @@ def prove_ways_back(before: State, operations: Sequence[Operation], contexts: Se
     )
     if not same_content(before, restored):
         return proof._replace(ok=False, reason="the reverse does not restore what was")
-    return _replayed(proof, (before, after, rolled_back), reached(before, after, operations), contexts)
+    states = _States(before, after, rolled_back, published)
+    return _replayed(proof, states, reached(before, after, operations), contexts)
 
 
-def _replayed(
-    proof: Proof, states: tuple[State, State, State], flags: tuple[str, ...], contexts: Sequence[RecordedContext]
-) -> Proof:
-    before, after, safe = states
-    snapshot = safe.snapshot()
+class _States(NamedTuple):
+    """Before, after, and rolled back from there; and what is published before, where that is known."""
+
+    before: State
+    after: State
+    safe: State
+    published: Snapshot | None
+
+
+def _replayed(proof: Proof, states: _States, flags: tuple[str, ...], contexts: Sequence[RecordedContext]) -> Proof:
+    before, after, safe, published = states
+    snapshot = safe.snapshot(published)
     recorded = [_context(each) for each in contexts]
     replayed = 0
     for key in flags:
