@@ -6,7 +6,6 @@ takes them), refuse every change, and copy into plain ones that may be changed.
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any, NoReturn
 
 from twokey.engine.canonical import es_number
@@ -26,6 +25,8 @@ class FrozenDict(dict[str, Any]):
         return dict(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        from copy import deepcopy  # where it is called, `copy` has been imported; the engine alone does without
+
         return {key: deepcopy(value, memo) for key, value in self.items()}
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -43,6 +44,8 @@ class FrozenList(list[Any]):
         return list(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
+        from copy import deepcopy
+
         return [deepcopy(item, memo) for item in self]
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:

@@ -67,7 +67,7 @@ def _found(item: str, pattern: Any) -> bool:
     return pattern.search(item) is not None
 
 
-def _within(item: reading.Address, network: Any) -> bool:
+def _within(item: Any, network: Any) -> bool:
     return item in network
 
 

@@ -8,7 +8,6 @@ Rules this module keeps:
 * Nothing but `Invalid` leaves this module, whatever the input.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
@@ -65,6 +64,8 @@ def refuse_repeated_names(data: Document, root: str, colons: int | None = None) 
     text = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
     if b"\\u003" not in text and (text.count(b":") == colons or text.count(b":") == _colons_kept(text)):
         return
+
+    import json  # needed for the slow way alone, and costs a millisecond at start
 
     def unique(members: list[tuple[str, Any]]) -> None:
         names = [name for name, _ in members]

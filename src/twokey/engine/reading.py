@@ -8,12 +8,13 @@ import math
 import re
 from datetime import datetime
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TYPE_CHECKING
 
 from twokey.engine.flag import Scalar
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+if TYPE_CHECKING:  # at run time only who meets an address pays for the import
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
 Version = tuple[int, int, int, tuple[tuple[int, int, str], ...]]
 """Major, minor, patch and the pre-release, in a form that sorts by SemVer 2.0 precedence."""
 
@@ -70,13 +71,13 @@ def version(value: object) -> Version | None:
     return version_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
 
 
-def address(value: object) -> Address | None:
+def address(value: object) -> "IPv4Address | IPv6Address | None":
     """An IPv4 or IPv6 address; an IPv4 address in IPv6 clothing (`::ffff:10.0.0.1`) counts as IPv4."""
     plain = text(value)
     return address_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
 
 
-def network(value: object) -> Network | None:
+def network(value: object) -> "IPv4Network | IPv6Network | None":
     """A network in CIDR notation without host bits, or a single address."""
     plain = text(value)
     return _network_of_text(plain) if plain is not None and len(plain) <= MAX_LENGTH else None
@@ -130,8 +131,10 @@ def _prerelease(pre: str) -> tuple[tuple[int, int, str], ...]:
 
 
 @lru_cache(maxsize=1024)
-def address_of_text(value: str) -> Address | None:
+def address_of_text(value: str) -> "IPv4Address | IPv6Address | None":
     """The address of a text of at most `MAX_LENGTH` characters."""
+    from ipaddress import IPv6Address, ip_address
+
     try:
         found = ip_address(value)
     except ValueError:
@@ -142,7 +145,9 @@ def address_of_text(value: str) -> Address | None:
 
 
 @lru_cache(maxsize=1024)
-def _network_of_text(value: str) -> Network | None:
+def _network_of_text(value: str) -> "IPv4Network | IPv6Network | None":
+    from ipaddress import IPv4Network, IPv6Network, ip_network
+
     try:
         found = ip_network(value)
     except ValueError:

@@ -17,7 +17,7 @@ from itertools import accumulate
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
-from mmh3 import hash as murmur
+from mmh3 import mmh3_32_uintdigest
 
 from twokey.engine import reading
 from twokey.engine.asking import (
@@ -172,7 +172,9 @@ class _Writer:
     def split(self, flag: Flag, rollout: Rollout, rule: str | None, depth: int) -> None:
         """Give the variation whose range holds the unit `u`; the hash is compared as it is, not turned into a bucket.
 
-        `hash * 100,000 >> 32 < end` means the same as `hash < end * 2**32 / 100,000`, rounded up.
+        `hash * 100,000 >> 32 < end` means the same as `hash < end * 2**32 / 100,000`, rounded up. Half a surrogate pair
+        cannot be encoded this way, raises, and is left to the reference. (`mmh3.hash` takes text and would save the
+        encoding, but version 5.3 ends the process on such text.)
         """
         ends = accumulate(weight for _, weight in rollout.weights)
         ranges = [(end, key) for end, (key, weight) in zip(ends, rollout.weights, strict=True) if weight]
@@ -181,7 +183,9 @@ class _Writer:
         indent, plain = " " * depth, BUCKETINGS[flag.bucketing] is bucket
         salt = str.__str__(flag.bucketing_salt(rollout))
         if len(ranges) > 1 and plain:
-            self.line(f"{indent}h = {self.bind('H', murmur)}({self.bind('K', salt + chr(0))} + u, 0, False)")
+            self.line(
+                f"{indent}h = {self.bind('H', mmh3_32_uintdigest)}(({self.bind('K', salt + chr(0))} + u).encode())"
+            )
         elif len(ranges) > 1:
             self.line(f"{indent}h = {self.bind('H', BUCKETINGS[flag.bucketing])}({self.bind('K', salt)}, u)")
         for end, key in ranges[:-1]:
