@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,8 +31,15 @@ class Visitor:
 
     @property
     def headers(self) -> dict[str, str]:
-        lines = self.request.decode().split("\r\n")[1:]
+        lines = self.request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
         return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+
+    def body(self) -> bytes:
+        """The request's body, as long as its head says."""
+        body = self.request.partition(b"\r\n\r\n")[2]
+        while len(body) < int(self.headers.get("content-length", 0)):
+            body += self._connection.recv(65536)
+        return body
 
     def send(self, raw: bytes) -> None:
         self._connection.sendall(raw)
@@ -61,8 +69,8 @@ class Visitor:
 class Hostile:
     """Answers the first connection with the first act, and so on; the last act answers all that follow."""
 
-    def __init__(self, *acts: Act) -> None:
-        self._acts = list(acts)
+    def __init__(self, *acts: Act, tls: ssl.SSLContext | None = None) -> None:
+        self._acts, self._tls = list(acts), tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.visits: queue.Queue[Visitor] = queue.Queue()
@@ -81,11 +89,14 @@ class Hostile:
             threading.Thread(target=self._answer, args=(connection, act), daemon=True).start()
 
     def _answer(self, connection: socket.socket, act: Act) -> None:
-        with connection, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._secured(connection) as connection:
             visitor = Visitor(connection)
             self._visitors.append(visitor)
             self.visits.put(visitor)
             act(visitor)
+
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return connection if self._tls is None else self._tls.wrap_socket(connection, server_side=True)
 
     def close(self) -> None:
         self._over = True
@@ -98,8 +109,8 @@ class Hostile:
 
 
 @contextmanager
-def hostile(*acts: Act) -> Iterator[Hostile]:
-    server = Hostile(*acts)
+def hostile(*acts: Act, tls: ssl.SSLContext | None = None) -> Iterator[Hostile]:
+    server = Hostile(*acts, tls=tls)
     try:
         yield server
     finally:

@@ -9,7 +9,6 @@ Rules this module keeps:
 
 import atexit
 import os
-import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,7 +97,7 @@ class TwokeyClient:
             return _NO_SNAPSHOT
         resolution = evaluate(view.snapshot, key, context, expect)
         if self._reports and resolution.error is None:
-            self.recorder.meet(view, key, resolution, context)
+            self.recorder.meet(view.of(key, resolution.rule).unit_name, key, resolution, context)
         return resolution
 
     @contextmanager
@@ -109,9 +108,11 @@ class TwokeyClient:
         """
         view = self._keeper.view
         resolution = _NO_SNAPSHOT if view is None else evaluate(view.snapshot, key, context)
-        missing = view is None or resolution.error is not None
-        meeting = None if missing or view is None else self.recorder.meeting(view, key, resolution, context)
-        shown = Shown(default if missing else resolution.value, resolution.variation, str(resolution.reason))
+        value, meeting = default, None
+        if view is not None and resolution.error is None:
+            value = resolution.value
+            meeting = self.recorder.meeting(view.of(key, resolution.rule).unit_name, key, resolution, context)
+        shown = Shown(value, resolution.variation, str(resolution.reason))
         try:
             yield shown
         except BaseException:
@@ -193,7 +194,8 @@ def _report_to(source: Source, reporting: Reporting | None) -> Server | None:
     return None if url is None or token is None else Server(url=url, token=token, tls=tls)
 
 
-_live: "weakref.WeakSet[TwokeyClient]" = weakref.WeakSet()
+_live: set[TwokeyClient] = set()
+"""Clients between `start` and `close`."""
 
 
 def _in_child() -> None:

@@ -82,6 +82,10 @@ class View:
         self.units = tuple(sorted(names)) or (TARGETING_KEY,)
         """The context attributes that any flag buckets by."""
 
+    def of(self, key: str, rule: str | None) -> Known:
+        """What is known of a rule of a flag of the snapshot."""
+        return self.known.get((key, rule)) or self.learn(key, rule)
+
     def learn(self, key: str, rule: str | None) -> Known:
         """The entry of `known` for a flag of the snapshot, made now."""
         flag = self.snapshot.flags[key]

@@ -34,7 +34,7 @@ from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from twokey.client.client import REPORTING, TwokeyClient
-from twokey.client.keeper import Event, EventKind, Status, View
+from twokey.client.keeper import Event, EventKind, Status
 from twokey.client.recorder import Meeting
 from twokey.client.shown import Shown
 from twokey.client.sources import Reporting, Source
@@ -176,18 +176,21 @@ class TwokeyProvider(AbstractProvider):
         resolution = evaluate(view.snapshot, key, context, expect)
         if resolution.error is not None:
             return _failed(default, resolution)
+        # From here on every tenth of a microsecond is paid by every evaluation of every application.
+        rule = resolution.rule
+        metadata, unit_name = view.known.get((key, rule)) or view.learn(key, rule)
         awaited = _awaited.get()
         if awaited is not None and awaited.flag == key:
-            awaited.client, awaited.meeting = self.client, self.client.recorder.meeting(view, key, resolution, context)
+            awaited.client = self.client
+            awaited.meeting = self.client.recorder.meeting(unit_name, key, resolution, context)
         elif self._meet is not None:
-            self._meet(view, key, resolution, context)
+            self._meet(unit_name, key, resolution, context)
+        target = context.get(TARGETING_KEY)
+        metadata = metadata.copy() if target is None else {**metadata, "contextId": target}
+        if resolution.metadata:
+            metadata.update(resolution.metadata)
         return FlagResolutionDetails(
-            resolution.value,
-            None,
-            None,
-            _REASONS[resolution.reason],
-            resolution.variation,
-            _metadata(view, key, resolution, context),
+            resolution.value, None, None, _REASONS[resolution.reason], resolution.variation, metadata
         )
 
     def track(
@@ -252,20 +255,9 @@ def _mapping(given: EvaluationContext | None) -> Any:
     attributes, target = given.attributes, given.targeting_key
     if target is None:
         return attributes
-    if not isinstance(attributes, Mapping):
-        return attributes  # which the engine refuses by its type
-    return {**attributes, TARGETING_KEY: target}
-
-
-def _metadata(view: View, key: str, resolution: Resolution, context: Mapping[str, Any]) -> dict[str, Any]:
-    known = view.known.get((key, resolution.rule)) or view.learn(key, resolution.rule)
-    metadata = known.metadata.copy()
-    if resolution.metadata:
-        metadata.update(resolution.metadata)
-    target = context.get(TARGETING_KEY)
-    if target is not None:
-        metadata["contextId"] = target
-    return metadata
+    if type(attributes) is dict or isinstance(attributes, Mapping):
+        return {**attributes, TARGETING_KEY: target}
+    return attributes  # which the engine refuses by its type
 
 
 def _failed(default: Any, resolution: Resolution) -> FlagResolutionDetails[Any]:

@@ -57,6 +57,19 @@ class Measured(NamedTuple):
     attributes: Facts
 
 
+class Stands(NamedTuple):
+    """Where a unit stands with a flag: the last answer, and what was served."""
+
+    resolution: Resolution
+    served: str
+
+    def same_as(self, other: "Stands") -> bool:
+        """Whether the two would be the same exposure."""
+        mine, its = self.resolution, other.resolution
+        same = (mine.rule, mine.revision, mine.variation) == (its.rule, its.revision, its.variation)
+        return same and self.served == other.served
+
+
 class Tally:
     """A count that threads raise without a lock: each has its own."""
 
@@ -80,41 +93,39 @@ class Recorder:
         self._attributes = attributes
         self._limit = limit
         self._waiting: deque[Met | Measured] = deque()
-        self._seen: dict[tuple[str, str], tuple[str | None, int, str | None, str]] = {}
+        self._seen: dict[tuple[str, str], Stands] = {}
         self.dropped = Tally()
 
-    def meet(self, view: View, flag: str, resolution: Resolution, context: Mapping[str, Any]) -> None:
+    def meet(self, unit_name: str, flag: str, resolution: Resolution, context: Mapping[str, Any]) -> None:
         """The application asked, and serves what was assigned."""
-        known = view.known.get((flag, resolution.rule)) or view.learn(flag, resolution.rule)
-        unit = context.get(known.unit_name)
-        if type(unit) is not str:
-            unit = unit_text(unit)
-            if unit is None:
+        unit = context.get(unit_name)
+        if type(unit) is str:
+            # The usual call: the same unit, and the very answer that a compiled flag gives again and again.
+            last = self._seen.get((flag, unit))
+            if last is not None and last.resolution is resolution and last.served == resolution.variation:
                 return
-        variation = resolution.variation
-        if self._seen.get((flag, unit)) != (resolution.rule, resolution.revision, variation, variation):
-            meeting = Meeting(time.time(), flag, resolution, unit, known.unit_name, self._chosen(context))
-            self.record(meeting, str(variation))
+        meeting = self.meeting(unit_name, flag, resolution, context)
+        if meeting is not None:
+            self.record(meeting, str(resolution.variation))
 
-    def meeting(self, view: View, flag: str, resolution: Resolution, context: Mapping[str, Any]) -> Meeting | None:
+    def meeting(self, unit_name: str, flag: str, resolution: Resolution, context: Mapping[str, Any]) -> Meeting | None:
         """The application asked, and will say later what it served; None where no unit can be counted."""
-        known = view.known.get((flag, resolution.rule)) or view.learn(flag, resolution.rule)
-        unit = unit_text(context.get(known.unit_name))
+        unit = unit_text(context.get(unit_name))
         if unit is None:
             return None
-        return Meeting(time.time(), flag, resolution, unit, known.unit_name, self._chosen(context))
+        return Meeting(time.time(), flag, resolution, unit, unit_name, self._chosen(context))
 
     def record(self, meeting: Meeting, served: str) -> None:
         """Keep what was assigned and what was served in its place, unless it is known."""
-        resolution, seen = meeting.resolution, self._seen
-        key = meeting.flag, meeting.unit
-        signature = resolution.rule, resolution.revision, resolution.variation, served
-        if seen.get(key) == signature:
+        seen, key = self._seen, (meeting.flag, meeting.unit)
+        last, stands = seen.get(key), Stands(meeting.resolution, served)
+        if last is not None and last.same_as(stands):
+            seen[key] = stands
             return
         if len(seen) >= MAX_MET:
             seen = self._seen = {}
         if self._put(Met(meeting, served)):
-            seen[key] = signature
+            seen[key] = stands
 
     def measure(self, view: View | None, metric: str, value: float, context: Mapping[str, Any], facts: Any) -> None:
         """A value was measured: one record for each unit that the flags bucket by and the context has."""

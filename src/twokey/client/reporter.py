@@ -109,14 +109,15 @@ class Reporter:
 
     def _run(self) -> None:
         backoff, window_ends = Backoff(), time.monotonic() + self._reporting.window
-        wait = self._reporting.every
+        pace = Backoff(self._reporting.every, self._reporting.every)
+        wait = pace.next()
         while not self._stop:
             self._wake.wait(wait)
             self._wake.clear()
             if time.monotonic() >= window_ends:
                 self._recorder.forget_met()
                 window_ends = time.monotonic() + self._reporting.window
-            wait = self._reporting.every
+            wait = pace.next()
             try:
                 self._send_all()
                 backoff.reset()
@@ -135,7 +136,6 @@ class Reporter:
                 self._letter = None
             if not self._recorder.waiting():
                 break
-        self.trouble = None
         dropped = self._recorder.dropped.total()
         if dropped > self._told:
             log.warning("%d records were dropped: more were made than can wait or be sent", dropped - self._told)
@@ -186,6 +186,7 @@ class Reporter:
             refused = len(msgspec.json.decode(answer, type=_Answer).refused)
         except (msgspec.DecodeError, UnicodeDecodeError):
             refused = 0
+        self.trouble = None
         self.refused += refused
         self.sent += letter.records - refused
         if refused:

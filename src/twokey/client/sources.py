@@ -73,8 +73,8 @@ class Reporting(Spec, frozen=True, kw_only=True):
     """What is reported, and how. `url`, `token` and `tls` are the source's unless given; a file has none.
 
     `attributes` names the context attributes that exposures carry, for cohorts and replay; by default none leave the
-    process. Reports go out every `every` seconds. At most `limit` records wait; further ones are dropped and counted.
-    A unit that meets the same variation again within `window` seconds is reported once.
+    process. Reports go out every `every` seconds or sooner. At most `limit` records wait; further ones are dropped and
+    counted. A unit that meets the same variation again within `window` seconds is reported once.
     """
 
     url: str | None = None
