@@ -26,7 +26,7 @@ from twokey.engine.reference import Reference
 from twokey.engine.resolution import Resolution
 from twokey.engine.source import Answer, Member, flag_function, segment_function, shapes_compiled
 
-PRICE = 4
+PRICE = 6
 """Answers of the reference that pay for compiling a flag of a shape met before."""
 PRICE_OF_SHAPE = 40
 """And for a shape met for the first time."""

@@ -280,7 +280,7 @@ def _equality(writer: _Writer, clause: Clause, local: str) -> Question:
         return _TEXT, f"{local} in {writer.bind('S', found.texts)}", ""
     if found.numbers:
         return _number_guard(writer, local), f"{local} in {writer.bind('S', found.numbers)}", ""
-    return "type({}) is bool", f"{local} in {writer.bind('S', found.booleans)}", ""
+    return f"type({{}}) is {writer.bind('N', bool)}", f"{local} in {writer.bind('S', found.booleans)}", ""
 
 
 def _number_guard(writer: _Writer, local: str) -> str:
@@ -351,7 +351,7 @@ _QUESTIONS: dict[Operator, Callable[[_Writer, Clause, str], Question]] = {
 }
 
 # What the functions may name without its being bound. There is no `__import__`, `eval` or `open` to be reached.
-_WORLD: dict[str, Any] = {"__builtins__": {"type": type, "len": len, "str": str, "bool": bool}}
+_WORLD: dict[str, Any] = {"__builtins__": {"type": type, "len": len, "str": str}}
 
 
 @lru_cache(maxsize=1024)
