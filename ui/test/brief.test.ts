@@ -36,7 +36,7 @@ const aProposal = (over: Partial<ProposalView> = {}) =>
     effect: 'narrows',
     approved: 1,
     required: 2,
-    gaps: [{ id: 'g', kind: 'not_joined', sentence: 'citation failures are not joined', what_to_do: '' }],
+    gaps: [{ id: 'g', kind: 'not_joined', sentence: 'citation failures: none is joined', what_to_do: '' }],
     blast_radius: {
       sampled_units: 5630,
       changed_units: 373,
@@ -61,7 +61,7 @@ describe('a case in short', () => {
         '373 of 5,630 units | reranker_v2 → baseline',
         '8.3 % → 1.7 % | get something beyond the baseline',
       ],
-      'What proof is missing': ['Citation failures are not joined'],
+      'What proof is missing': ['Citation failures | none is joined'],
     });
   });
 
@@ -93,10 +93,19 @@ describe('a case in short', () => {
     });
   });
 
+  it('says when nothing is left to compare with', () => {
+    const looked = check('after', '2026-11-23T08:10:00Z', 'holding');
+    const item = aCase({ checks: [{ ...looked, verdicts: [{ ...looked.verdicts[0]!, observational: true }] }] });
+    expect(said(brief(item, aProposal({ status: 'applied' }), true))['Since the change']?.at(-1)).toBe(
+      'Observational | no control arm is left to compare with',
+    );
+  });
+
   it('says when harm goes on after the change', () => {
     const item = aCase({ checks: [check('after', '2026-11-23T08:10:00Z', 'breached')] });
     const since = brief(item, aProposal({ status: 'applied' }), true).find((each) => each.label === 'Since the change');
     expect(since?.tone).toBe('harm');
+    expect(since?.statements.map((each) => each.text)).not.toContain('Observational');
     expect(since?.statements[0]).toEqual({ text: 'p95 latency 5.8 s', note: 'beyond its limit' });
   });
 

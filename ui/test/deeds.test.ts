@@ -5,7 +5,7 @@ describe('an act on record', () => {
   it.each([
     ['proposal.approve', 'proposal approved'],
     ['change.reverse', 'change undone'],
-    ['refused.approve', 'approve refused'],
+    ['refused.approve', 'approval refused'],
     ['refused.sign_in', 'sign-in refused'],
     ['session.open', 'signed in'],
     ['break_glass.use', 'break glass use'],

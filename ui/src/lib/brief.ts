@@ -105,19 +105,28 @@ function since(item: CaseView): Answer {
   const states = item.tiles.map((each) => each.state);
   const tone = states.includes('harm') ? 'harm' : states.every((each) => each === 'safe') ? 'safe' : 'accent';
   const told = item.tiles.filter((each) => each.state !== 'gap');
+  const verdicts = latest(item, 'after')?.verdicts ?? [];
+  const alone = verdicts.length > 0 && verdicts.every((each) => each.observational);
   return {
     label: 'Since the change',
     tone,
-    statements: some(
-      told.map((each) => ({ text: `${capital(each.guardrail)} ${each.text}`, note: SINCE[each.state] })),
-    ),
+    statements: [
+      ...some(told.map((each) => ({ text: `${capital(each.guardrail)} ${each.text}`, note: SINCE[each.state] }))),
+      ...(alone ? [{ text: 'Observational', note: 'no control arm is left to compare with' }] : []),
+    ],
   };
 }
 
 function missing(gaps: readonly GapView[]): Answer {
   const label = 'What proof is missing';
   if (!gaps.length) return { label, tone: 'safe', statements: [{ text: 'No gap is known' }] };
-  return { label, tone: 'waiting', statements: some(gaps.map((each) => ({ text: capital(each.sentence) }))) };
+  return { label, tone: 'waiting', statements: some(gaps.map((each) => headed(each.sentence))) };
+}
+
+/** `citation failure rate: none of 12 joined` is read by its head. */
+function headed(sentence: string): Statement {
+  const [head = '', ...rest] = sentence.split(': ');
+  return rest.length ? { text: capital(head), note: rest.join(': ') } : { text: capital(sentence) };
 }
 
 function some(statements: Statement[]): Statement[] {

@@ -34,13 +34,21 @@ const WHOLE: Record<string, string> = {
   'refused sign in': 'sign-in refused',
 };
 
-/** `refused.approve` -> `approve refused`; what is not known is shown as it came, with spaces. */
+const NOUN: Record<string, string> = {
+  apply: 'applying',
+  approve: 'approval',
+  reject: 'rejection',
+  reverse: 'undoing',
+  withdraw: 'withdrawal',
+};
+
+/** `refused.approve` -> `approval refused`; what is not known is shown as it came, with spaces. */
 export function deed(action: string): string {
   const words = action.replaceAll(/[._]/g, ' ');
   const [subject = '', verb = '', ...rest] = words.split(' ');
   const whole = entry(WHOLE, words);
   if (whole) return whole;
-  if (subject === 'refused' && verb) return `${[verb, ...rest].join(' ')} refused`;
+  if (subject === 'refused' && verb) return `${[entry(NOUN, verb) ?? verb, ...rest].join(' ')} refused`;
   const past = entry(PAST, verb);
   return past && !rest.length ? `${subject} ${past}` : words;
 }
