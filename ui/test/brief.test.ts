@@ -36,7 +36,7 @@ const aProposal = (over: Partial<ProposalView> = {}) =>
     effect: 'narrows',
     approved: 1,
     required: 2,
-    gaps: [{ id: 'g', kind: 'not_joined', sentence: 'citation failures: none is joined', what_to_do: '' }],
+    gaps: [{ id: 'g', kind: 'not_joined', sentence: 'citation_failures: none is joined', what_to_do: '' }],
     blast_radius: {
       sampled_units: 5630,
       changed_units: 373,

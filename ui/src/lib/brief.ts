@@ -126,7 +126,7 @@ function missing(gaps: readonly GapView[]): Answer {
 /** `citation failure rate: none of 12 joined` is read by its head. */
 function headed(sentence: string): Statement {
   const [head = '', ...rest] = sentence.split(': ');
-  return rest.length ? { text: capital(head), note: rest.join(': ') } : { text: capital(sentence) };
+  return rest.length ? { text: capital(spaced(head)), note: rest.join(': ') } : { text: capital(sentence) };
 }
 
 function some(statements: Statement[]): Statement[] {
