@@ -170,3 +170,11 @@ def test_a_value_is_unchangeable_whichever_way_it_came_in() -> None:
                 with pytest.raises(TypeError):
                     change()
             assert served == value
+
+
+@pytest.mark.parametrize("name", [5, None, ("n",), 1.5, True])
+def test_a_member_name_that_is_no_text_is_refused_as_a_value(name: Any) -> None:
+    flag = read_flag({**other("f"), "type": "object", "variations": [{"key": "a", "value": {}}]})
+    for value in ({name: 1}, {"x": {name: 1}}, [{"x": 1, name: 2}]):
+        with pytest.raises(Invalid, match="flag f: value: not JSON"):
+            admit_flag(replace(flag, digest=None, variations=(replace(flag.variations[0], value=value),)))

@@ -27,7 +27,7 @@ Ruling = TypeVar("Ruling", Rule, SegmentRule)
 _encode = msgspec.json.Encoder(order="sorted").encode
 _SAFE = 2**53
 _WRITTEN_PLAINLY = (FlagType.BOOLEAN, FlagType.STRING)
-_PLAIN = frozenset({str, bool})
+_TEXT, _PLAIN = frozenset({str}), frozenset({str, bool})
 _PLAIN_FROM, _PLAIN_TO = 0.001, 1e15
 
 
@@ -156,18 +156,19 @@ def _plain_rules(rules: Iterable[Rule | SegmentRule]) -> bool:
     return True
 
 
-def _plain_value(value: object, depth: int = 0) -> bool:
+def _plain_value(value: Any, depth: int = 0) -> bool:
     """Whether the fast encoder is known to write the same bytes as `canonical`."""
     kind = type(value)
     if kind in _PLAIN or value is None:
         return True
     if kind is int:
-        return -_SAFE <= value <= _SAFE  # type: ignore[operator]
+        return bool(-_SAFE <= value <= _SAFE)
     if kind is float:
         # Here both write the shortest digits without an exponent; a number without a fraction they write differently.
-        return _PLAIN_FROM <= abs(value) < _PLAIN_TO and not value.is_integer()  # type: ignore[arg-type,attr-defined]
-    if depth == MAX_DEPTH:
+        return bool(_PLAIN_FROM <= abs(value) < _PLAIN_TO and not value.is_integer())
+    if depth == MAX_DEPTH or kind not in (FrozenDict, FrozenList):
         return False
-    if kind is FrozenDict:
-        return all(name.isascii() and _plain_value(item, depth + 1) for name, item in value.items())  # type: ignore[attr-defined]
-    return kind is FrozenList and all(_plain_value(item, depth + 1) for item in value)  # type: ignore[attr-defined]
+    if kind is FrozenDict and not (_TEXT.issuperset(map(type, value)) and "".join(value).isascii()):
+        return False
+    items = value.values() if kind is FrozenDict else value
+    return all(type(item) in _PLAIN or _plain_value(item, depth + 1) for item in items)

@@ -26,6 +26,7 @@ from twokey.engine.flag import (
     Rollout,
     Rule,
     Segment,
+    SegmentRule,
     Serve,
     Target,
     Variation,
@@ -57,7 +58,7 @@ def check_flag(
         if flags is not None:
             _check_prerequisites_exist(flag, flags)
         if segments is not None:
-            _check_segments_exist(_clauses_of_flag(flag), segments)
+            _check_segments_exist(flag, segments)
     except Invalid as error:
         raise error.under(f"flag {_label(flag.key)}") from None
 
@@ -67,7 +68,7 @@ def check_segment(segment: Segment, segments: Mapping[str, Segment] | None = Non
     try:
         _check_segment_alone(segment)
         if segments is not None:
-            _check_segments_exist(_clauses_of_segment(segment), segments)
+            _check_segments_exist(segment, segments)
     except Invalid as error:
         raise error.under(f"segment {_label(segment.key)}") from None
 
@@ -82,36 +83,40 @@ def check_graph(flags: Mapping[str, Flag], segments: Mapping[str, Segment]) -> N
             raise error.under(f"flag {flag.key}") from None
     _check_chains("flag", "prerequisites", {flag.key: [p.flag for p in flag.prerequisites] for flag in leaning})
     ruled = [segment for segment in segments.values() if segment.rules]
-    _check_chains("segment", "rules", {one.key: segments_named(_clauses_of_segment(one)) for one in ruled})
+    _check_chains("segment", "rules", {one.key: segment_uses(one) for one in ruled})
 
 
 def check_references(flags: Iterable[Flag], segments: Mapping[str, Segment]) -> None:
     """`Invalid` when a clause of a flag or segment names a segment that is not there."""
-    for flag in flags:
-        try:
-            _check_segments_exist(_clauses_of_flag(flag), segments)
-        except Invalid as error:
-            raise error.under(f"flag {flag.key}") from None
-    for segment in segments.values():
-        try:
-            _check_segments_exist(_clauses_of_segment(segment), segments)
-        except Invalid as error:
-            raise error.under(f"segment {segment.key}") from None
+    everything: list[Flag | Segment] = [*flags, *segments.values()]
+    for kept in everything:
+        for key in segment_uses(kept):
+            if key not in segments:
+                _refuse_missing_segment(kept, segments)
+
+
+def _refuse_missing_segment(kept: Flag | Segment, segments: Mapping[str, Segment]) -> None:
+    noun = "flag" if isinstance(kept, Flag) else "segment"
+    try:
+        _check_segments_exist(kept, segments)
+    except Invalid as error:
+        raise error.under(f"{noun} {kept.key}") from None
 
 
 def segments_of_flag(flag: Flag) -> tuple[str, ...]:
     """Keys of the segments that the flag's rules name, each once."""
-    return tuple(dict.fromkeys(segments_named(_clauses_of_flag(flag))))
+    return tuple(dict.fromkeys(segment_uses(flag)))
 
 
 def segment_uses(kept: Flag | Segment) -> list[str]:
     """Keys of the segments that clauses of the flag or segment name, as often as they do."""
-    return segments_named(_clauses_of_flag(kept) if isinstance(kept, Flag) else _clauses_of_segment(kept))
-
-
-def segments_named(clauses: Iterable[tuple[str, Clause]]) -> list[str]:
-    """Keys of the segments that clauses name."""
-    return [str(value) for _, clause in clauses if clause.operator in _SEGMENT_OPERATORS for value in clause.values]
+    return [
+        str(value)
+        for rule in kept.rules
+        for clause in rule.clauses
+        if clause.operator in _SEGMENT_OPERATORS
+        for value in clause.values
+    ]
 
 
 def _label(key: object) -> str:
@@ -128,11 +133,12 @@ def _check_flag_alone(flag: Flag) -> None:
     known = [variation.key for variation in flag.variations]
     _check_known("baseline", flag.baseline, known)
     _check_bucketing(flag)
-    _check_prerequisites(flag)
-    _check_targets(flag.targets, known)
-    _each_once("rules", [rule.id for rule in flag.rules], "each rule id once")
-    for rule in flag.rules:
-        _in_place("rule", rule.id, _check_rule, rule, known)
+    if flag.prerequisites:
+        _check_prerequisites(flag)
+    if flag.targets:
+        _check_targets(flag.targets, known)
+    if flag.rules:
+        _check_rules(flag.rules, known)
     _check_serve(flag.otherwise, known, "otherwise")
 
 
@@ -258,6 +264,12 @@ def _check_targets(targets: tuple[Target, ...], known: Collection[str]) -> None:
     _each_once("targets", [unit for target in targets for unit in target.units], "each unit in one target")
 
 
+def _check_rules(rules: tuple[Rule, ...], known: Collection[str]) -> None:
+    _each_once("rules", [rule.id for rule in rules], "each rule id once")
+    for rule in rules:
+        _in_place("rule", rule.id, _check_rule, rule, known)
+
+
 def _check_rule(rule: Rule, known: Collection[str]) -> None:
     check_key("id", rule.id)
     _check_clauses(rule.clauses)
@@ -266,7 +278,10 @@ def _check_rule(rule: Rule, known: Collection[str]) -> None:
 
 def _check_clauses(clauses: tuple[Clause, ...]) -> None:
     for number, clause in enumerate(clauses, 1):
-        _in_place("clause", number, _check_clause, clause)
+        try:
+            _check_clause(clause)
+        except Invalid as error:
+            raise error.under(f"clause {number}") from None
 
 
 def _check_clause(clause: Clause) -> None:
@@ -314,24 +329,19 @@ def _check_prerequisite_exists(prerequisite: Prerequisite, flags: Mapping[str, F
             raise Invalid("variations", f"{shown(variation)} is not a variation of that flag", _listed(known))
 
 
-def _check_segments_exist(clauses: Iterable[tuple[str, Clause]], segments: Mapping[str, Segment]) -> None:
-    for place, clause in clauses:
+def _check_segments_exist(kept: Flag | Segment, segments: Mapping[str, Segment]) -> None:
+    for place, clause in _clauses_of(kept):
         if clause.operator in _SEGMENT_OPERATORS:
             for key in clause.values:
                 if key not in segments:
                     raise Invalid(f"{place}: values", f"segment {shown(key)} does not exist", "a segment's key")
 
 
-def _clauses_of_flag(flag: Flag) -> Iterator[tuple[str, Clause]]:
-    for rule in flag.rules:
+def _clauses_of(kept: Flag | Segment) -> Iterator[tuple[str, Clause]]:
+    rules: tuple[Rule | SegmentRule, ...] = kept.rules
+    for place, rule in enumerate(rules, 1):
         for number, clause in enumerate(rule.clauses, 1):
-            yield f"rule {rule.id}, clause {number}", clause
-
-
-def _clauses_of_segment(segment: Segment) -> Iterator[tuple[str, Clause]]:
-    for rule_number, rule in enumerate(segment.rules, 1):
-        for number, clause in enumerate(rule.clauses, 1):
-            yield f"rule {rule_number}, clause {number}", clause
+            yield f"rule {rule.id if isinstance(rule, Rule) else place}, clause {number}", clause
 
 
 def _check_chains(noun: str, field: str, edges: Mapping[str, list[str]]) -> None:

@@ -52,8 +52,13 @@ class FrozenList(list[Any]):
         return FrozenList, (list(self),)
 
 
+_UNCHANGEABLE = frozenset({str, int, bool, type(None)})
+
+
 def freeze(value: Any) -> Any:
     """The JSON value as its canonical bytes would read, with every object and array in it made unchangeable."""
+    if type(value) in _UNCHANGEABLE:
+        return value
     if isinstance(value, dict):
         return FrozenDict({key: freeze(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
