@@ -2,7 +2,7 @@
 
 Rules this module keeps:
 
-* `twokey.engine.operators` is the specification; for every clause and attribute `Question.holds` says what
+* `twokey.engine.operators` is the specification; for every clause and attribute what `ready` makes says what
   `operators.holds` says, whatever the attribute is (the tests compare the two).
 * Items are read by the specification's own readers. What is tested here is plain: exact `str`, `int`, `float`, `bool`
   or what a reader made of them; so sets and comparisons cannot be misled by an attribute's own `__hash__` or `__eq__`.
@@ -108,6 +108,22 @@ def ready(clause: Clause) -> Callable[[Any], bool]:
         return None if read is None else fits(read) != meaning.none_of
 
     return _of_any(ask, clause.negate)
+
+
+class Later:
+    """`ready(clause)`, made when it is first asked: most functions never meet an attribute of an unusual type."""
+
+    __slots__ = ("_clause", "_holds")
+
+    def __init__(self, clause: Clause) -> None:
+        self._clause = clause
+        self._holds: Callable[[Any], bool] | None = None
+
+    def __call__(self, attribute: object) -> bool:
+        holds = self._holds
+        if holds is None:
+            holds = self._holds = ready(self._clause)
+        return holds(attribute)
 
 
 def ready_members(clause: Clause, belongs: Iterable[Belongs]) -> Callable[[Any, Context], bool]:

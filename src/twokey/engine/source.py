@@ -22,10 +22,10 @@ from mmh3 import mmh3_32_uintdigest
 from twokey.engine import reading
 from twokey.engine.asking import (
     Belongs,
+    Later,
     address_number,
     edge_of,
     networks_of,
-    ready,
     ready_members,
     scalars_of,
     searches_of,
@@ -245,7 +245,7 @@ class _Writer:
             return f"{read} is {'' if clause.negate else 'not '}None"
         if clause.operator in (Operator.IN_SEGMENT, Operator.NOT_IN_SEGMENT):
             return self.membership(clause, read, local)
-        slow = f"{local} is not None and {self.bind('X', ready(clause))}({local})"
+        slow = f"{local} is not None and {self.bind('X', Later(clause))}({local})"
         guard, test, usable = _QUESTIONS[clause.operator](self, clause, local)
         if test is None:
             return f"({read} is not None and {slow.partition(' and ')[2]})"
