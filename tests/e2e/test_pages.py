@@ -65,18 +65,18 @@ def _acting(person: httpx.Client, case: str) -> dict[str, Any] | None:
     return found if found["status"] == "acting" else None
 
 
-def draft(server: ServerProcess, enabled: bool) -> dict[str, Any]:
-    """A proposal about another flag than the case's: who applies it changes nothing for the rest of the module."""
-    operation = {"op": "set_enabled", "flag": "new_header", "enabled": enabled}
+def draft(server: ServerProcess) -> dict[str, Any]:
+    """Another flag than the case's is switched over: who applies it changes nothing for the rest of the module."""
     wanted = {
         "project": PROJECT,
         "environment": ENVIRONMENT,
         "title": "Switch the header",
-        "operations": [operation],
         "reason": "it is in the way",
     }
     with closing(server.person("root")) as root:
-        answer = root.post("/api/v1/proposals", json=wanted)
+        now = root.get(f"/api/v1/projects/{PROJECT}/environments/{ENVIRONMENT}/flags/new_header").json()["enabled"]
+        operation = {"op": "set_enabled", "flag": "new_header", "enabled": not now}
+        answer = root.post("/api/v1/proposals", json={**wanted, "operations": [operation]})
         assert answer.status_code == 201, answer.text
         made: dict[str, Any] = answer.json()
         return made
@@ -141,7 +141,7 @@ def test_a_proposal_page_tells_in_short_what_happened_and_what_waits(
 def test_a_page_shows_what_somebody_else_did_without_being_loaded_anew(
     browser: Browser, server: ServerProcess, case: dict[str, Any]
 ) -> None:
-    proposal = draft(server, enabled=False)
+    proposal = draft(server)
     with visit(browser, server, f"/proposals/{proposal['id']}", "ines") as page:
         expect(page.get_by_text("0 of 1 turned")).to_be_visible()
         expect(page.get_by_text("Live", exact=True)).to_be_visible()
@@ -167,7 +167,7 @@ def tab_to(page: Page, name: str) -> None:
 
 def test_a_key_is_turned_by_the_keyboard_alone(browser: Browser, server: ServerProcess) -> None:
     """From the sign-in to the change: a wrong password on the way, a dialog left by Escape, never a mouse."""
-    proposal = draft(server, enabled=True)
+    proposal = draft(server)
     with visit(browser, server, "/proposals") as page:
         keys = page.keyboard
         page.get_by_label("Username").wait_for()
