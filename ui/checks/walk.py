@@ -73,7 +73,7 @@ def the_last_key_applies_and_the_case_closes(browser: Browser) -> list[Watched]:
     dialog.get_by_label("Your password").fill(PASSWORD)
     dialog.get_by_label("Your password").press("Enter")
     expect(page.get_by_text("2 of 2 turned")).to_be_visible()
-    expect(page.get_by_role("heading", name="The change")).to_be_visible()
+    expect(page.get_by_role("heading", name="The change", exact=True)).to_be_visible()
     expect(other.page.get_by_text("2 of 2 turned")).to_be_visible()
     expect(other.page.get_by_text("Step 6 of 7")).to_be_visible()
     _close(other)
@@ -111,7 +111,7 @@ def _approve(watched: Watched) -> None:
     watched.page.get_by_role("button", name="Turn your key").click()
     watched.page.get_by_label("Your password").fill(PASSWORD)
     watched.page.get_by_role("button", name="Approve this change").click()
-    watched.page.get_by_role("heading", name="The change").wait_for()
+    watched.page.get_by_role("heading", name="The change", exact=True).wait_for()
 
 
 def an_edit_makes_a_new_proposal_with_no_keys_turned(browser: Browser) -> list[Watched]:

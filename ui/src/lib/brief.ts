@@ -29,7 +29,7 @@ export function brief(item: CaseView | null, proposal: ProposalView | null, onCa
     onCase && item ? proposed(item, proposal) : null,
     proposal && !(onCase && done) ? reach(proposal, done) : null,
     done && item && latest(item, 'after') ? since(item) : null,
-    item || proposal ? missing(proposal?.gaps.length ? proposal.gaps : (item?.gaps ?? [])) : null,
+    item || proposal ? missing(gapsOf(item, proposal, onCase)) : null,
   ];
   return answers.filter((each) => each !== null);
 }
@@ -53,6 +53,12 @@ function happened(item: CaseView): Answer {
   if (breached.length) return { label, tone: 'harm', statements: some(breached.map((each) => breach(each.guardrail))) };
   const firing = `${item.firing} of ${plural(item.signals, 'signal')} firing`;
   return { label, tone: 'neutral', statements: [{ text: item.title, note: firing }] };
+}
+
+/** The page of a case tells what is not known now, a proposal's page what was not known to whoever signs it. */
+function gapsOf(item: CaseView | null, proposal: ProposalView | null, onCase: boolean): GapView[] {
+  if (!onCase && proposal?.gaps.length) return proposal.gaps;
+  return item?.gaps ?? proposal?.gaps ?? [];
 }
 
 const breach = (guardrail: string): Statement => ({ text: capital(spaced(guardrail)), note: 'beyond its limit' });
