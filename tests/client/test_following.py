@@ -130,13 +130,6 @@ def test_a_token_without_the_scope_is_refused_with_the_scope_named(live: Live, c
     assert "flags:evaluate" in str(refused.trouble)
 
 
-def test_a_place_that_is_no_twokey_server_is_named_so(live: Live, client: Make) -> None:
-    source = live.stream()
-    lost = client(type(source)(url=f"{live.url}/elsewhere", token=source.token))
-    assert lost.start() is Status.ERROR
-    assert "not a stream" in str(lost.trouble)
-
-
 def test_closing_ends_the_threads_and_evaluation_goes_on(live: Live, client: Make) -> None:
     before = set(threading.enumerate())
     follower = client(live.stream())

@@ -11,7 +11,7 @@ from tests.client.hostile import HEAD, Act, Visitor, framed, hostile, patch, who
 from tests.client.live import eventually
 from tests.support.world import FLAG, initial_state
 from twokey.client import Event, EventKind, Poll, Status, Stream, TwokeyClient, following
-from twokey.engine import Snapshot
+from twokey.engine import Snapshot, diff
 
 Make = Callable[..., TwokeyClient]
 STAFF = {"targetingKey": "u-1", "email": "ada@example.com", "conversation": "c-1"}
@@ -92,6 +92,10 @@ REFUSALS: dict[str, tuple[bytes, str]] = {
         patch(GOOD, replace(NEXT, digest=GOOD.digest)),
         "WrongDigest",
     ),
+    "a patch whose message promises something else": (
+        patch(GOOD, NEXT, raw=diff(GOOD, revision(20)).to_json()),
+        "WrongDigest",
+    ),
     "a patch from a revision that was missed": (patch(NEXT, revision(20)), "MissedRevision"),
     "a patch into the past": (patch(revision(16), OLDER), "OlderRevision"),
     "data that is no JSON": (framed("snapshot", 19, b"{oops"), "UnsoundSnapshot"),
@@ -157,7 +161,8 @@ def test_a_stream_that_ends_in_the_middle_of_a_message_is_truncated(client: Make
         follower.start()
         eventually(lambda: follower.snapshot == NEXT, "the recovery")
         eventually(lambda: len(heard) >= 4, "the events")
-    assert [each.kind for each in heard] == [EventKind.READY, EventKind.STALE, EventKind.READY, EventKind.CHANGED]
+    kinds = [each.kind for each in heard]
+    assert kinds[:4] == [EventKind.READY, EventKind.STALE, EventKind.READY, EventKind.CHANGED]
     assert type(heard[1].trouble).__name__ == "Truncated"
 
 
@@ -171,6 +176,27 @@ def test_an_answer_shorter_than_it_says_is_truncated(client: Make) -> None:
         follower.start()
         eventually(lambda: follower.status is Status.READY, "the recovery")
     assert type(heard[0].trouble).__name__ == "Truncated"
+
+
+def test_polling_sends_the_tag_of_what_it_holds_and_of_nothing_else(client: Make) -> None:
+    def tagged(snapshot: Snapshot) -> bytes:
+        document = snapshot.to_json()
+        return plain(document).replace(b"\r\n\r\n", f'\r\nETag: "{snapshot.revision}"\r\n\r\n'.encode(), 1)
+
+    unchanged = b"HTTP/1.1 304 Not Modified\r\n\r\n"
+    with hostile(
+        said(tagged(GOOD)), said(unchanged), said(tagged(NEXT)), said(tagged(OLDER)), said(unchanged)
+    ) as server:
+        poll = Poll(url=server.url, token="t", project="support", environment="production", every=0.02)
+        follower = client(poll, reporting=None)
+        heard: list[Event] = []
+        follower.listen(heard.append)
+        follower.start()
+        tags = [server.visits.get(timeout=10).headers.get("if-none-match") for _ in range(5)]
+        eventually(lambda: len(heard) >= 4, "the events")
+    assert tags == [None, '"18"', '"18"', '"19"', '"19"']
+    kinds = [each.kind for each in heard]
+    assert kinds[:4] == [EventKind.READY, EventKind.CHANGED, EventKind.STALE, EventKind.READY]
 
 
 def test_a_head_that_drips_byte_by_byte_holds_nobody(client: Make) -> None:
@@ -210,19 +236,19 @@ def test_a_stream_that_falls_silent_counts_as_lost(client: Make) -> None:
 def test_heartbeats_keep_a_quiet_stream(client: Make) -> None:
     def beat(visitor: Visitor) -> None:
         visitor.stream(whole(GOOD))
-        for _ in range(8):
+        for _ in range(20):
             visitor.over.wait(0.1)
             visitor.chunk(b": still here\n\n")
         visitor.chunk(patch(GOOD, NEXT))
         visitor.linger()
 
     with hostile(beat, said(b"")) as server:
-        follower = client(Stream(url=server.url, token="t", silence=0.5), reporting=None)
+        follower = client(Stream(url=server.url, token="t", silence=1.5), reporting=None)
         heard: list[EventKind] = []
         follower.listen(lambda event: heard.append(event.kind))
         follower.start()
-        eventually(lambda: follower.snapshot == NEXT, "the patch")
-    assert EventKind.STALE not in heard
+        eventually(lambda: len(heard) >= 2, "the patch")
+    assert heard[:2] == [EventKind.READY, EventKind.CHANGED]
 
 
 def test_after_a_break_the_stream_is_continued_and_a_heartbeat_says_that_nothing_was_missed(client: Make) -> None:
@@ -238,11 +264,11 @@ def test_after_a_break_the_stream_is_continued_and_a_heartbeat_says_that_nothing
         heard: list[EventKind] = []
         follower.listen(lambda event: heard.append(event.kind))
         follower.start()
-        eventually(lambda: len(heard) == 3, "the return")
+        eventually(lambda: len(heard) >= 3, "the return")
         first, second = server.visits.get(timeout=10), server.visits.get(timeout=10)
     assert "last-event-id" not in first.headers
     assert second.headers["last-event-id"] == "18"
-    assert heard == [EventKind.READY, EventKind.STALE, EventKind.READY]
+    assert heard[:3] == [EventKind.READY, EventKind.STALE, EventKind.READY]
 
 
 def test_after_a_refusal_the_whole_snapshot_is_asked_for(client: Make) -> None:
@@ -261,8 +287,8 @@ def test_a_kind_of_message_that_this_version_does_not_know_is_passed_over(client
         heard: list[EventKind] = []
         follower.listen(lambda event: heard.append(event.kind))
         follower.start()
-        eventually(lambda: follower.snapshot == NEXT, "the patch after it")
-    assert set(heard) == {EventKind.READY, EventKind.CHANGED}
+        eventually(lambda: len(heard) >= 2, "the patch after it")
+    assert heard[:2] == [EventKind.READY, EventKind.CHANGED]
 
 
 def test_an_endless_line_is_refused_before_it_fills_the_memory(client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +303,14 @@ def test_an_endless_line_is_refused_before_it_fills_the_memory(client: Make, mon
         follower = client(Stream(url=server.url, token="t"), reporting=None)
         assert follower.start() is Status.ERROR
     assert f"larger than {MIB} bytes" in str(follower.trouble)
+
+
+@pytest.mark.parametrize("answer", [plain(b"<h1>Welcome</h1>"), b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"])
+def test_a_place_that_is_no_twokey_server_is_named_so(client: Make, answer: bytes) -> None:
+    with hostile(said(answer)) as server:
+        follower = client(Stream(url=server.url, token="t"), reporting=None)
+        assert follower.start() is Status.ERROR
+    assert type(follower.trouble).__name__ == "NotServed"
 
 
 def test_a_redirect_is_not_followed_and_the_token_stays(client: Make) -> None:

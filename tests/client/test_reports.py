@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 import os
 import threading
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from tests.client.live import Live, eventually
 from tests.client.test_hostile_servers import GOOD
 from tests.support import processes
 from tests.support.world import ENVIRONMENT, FLAG, PROJECT
-from twokey.client import FALLBACK, File, Reporting, TwokeyClient, TwokeyProvider, exposure, reporter
+from twokey.client import FALLBACK, File, Reporting, TwokeyClient, TwokeyProvider, exposure, recorder, reporter
 from twokey.domain.operation import SetEnabled
 from twokey.domain.telemetry import ExposureCount, Scope
 from twokey.engine import evaluate
@@ -338,6 +340,92 @@ def test_a_forked_child_has_threads_of_its_own_and_sends_nothing_of_its_parents(
     units = {each.unit for each in live.world.telemetry.contexts(WHERE)}
     assert units == {"c-1", "c-2", "c-3"}
     assert sum(each.exposures for each in counted(live)) == 4, "each was counted once"
+
+
+def test_a_forked_child_gives_up_the_parents_connection(live: Live, client: Make) -> None:
+    follower = client(live.stream(), reporting=None)
+    follower.start()
+    exchange = held_exchange(follower)
+    parents = os.fstat(exchange._socket.fileno()).st_ino
+
+    def child() -> None:
+        eventually(lambda: held_exchange(follower) not in (None, exchange), "a connection of its own")
+        assert parents not in open_files()
+
+    assert parents in open_files()
+    assert processes.wait(processes.start(child)) == 0
+    live.change(SetEnabled(flag=FLAG, enabled=False))
+    eventually(
+        lambda: follower.evaluate(FLAG, staff()).reason == "DISABLED", "the change, over the parent's connection"
+    )
+    assert held_exchange(follower) is exchange
+
+
+def held_exchange(follower: TwokeyClient) -> Any:
+    return follower._follower._way._exchange  # type: ignore[attr-defined]
+
+
+def open_files() -> set[int]:
+    """The inodes behind this process's descriptors."""
+    found = set()
+    for descriptor in range(256):
+        with contextlib.suppress(OSError):
+            found.add(os.fstat(descriptor).st_ino)
+    return found
+
+
+class Trap(dict[str, Any]):
+    """A context whose own code raises where the engine did not look."""
+
+    def get(self, *_: object) -> Any:
+        raise RuntimeError("out of order")
+
+
+def test_a_context_whose_own_code_raises_costs_its_exposure_alone(live: Live, client: Make) -> None:
+    sender = client(live.stream(), reporting=NEVER)
+    sender.start()
+    assert sender.evaluate("new_header", Trap(targetingKey="u-1")).value is True
+    with sender.exposure("new_header", Trap(targetingKey="u-1")) as shown:
+        assert shown.value is True
+    sender.track("clicks", Trap(targetingKey="u-1"))
+    assert (sender.counts.waiting, sender.counts.dropped) == (0, 3)
+
+
+class Plan(StrEnum):
+    PRO = "pro"
+
+
+class Price(float):
+    """As numerical libraries have them."""
+
+
+def test_attributes_of_foreign_types_arrive_as_what_they_stand_for(live: Live, client: Make) -> None:
+    names = ("plan", "price", "seats", "when", "nothing", "broken")
+    sender = client(live.stream(), reporting=Reporting(every=0.02, attributes=names))
+    sender.start()
+    facts = {"plan": Plan.PRO, "price": Price(2.5), "seats": True, "when": [1], "nothing": None, "broken": math.nan}
+    sender.evaluate(FLAG, {**staff(), **facts})
+    eventually(lambda: sender.counts.sent == 1, "the report")
+    (recorded,) = live.world.telemetry.contexts(WHERE)
+    told = {name: recorded.context[name] for name in names if name in recorded.context}
+    assert told == {"plan": "pro", "price": 2.5, "seats": True}
+
+
+def test_a_burst_is_sent_before_it_overflows(live: Live, client: Make) -> None:
+    sender = client(live.stream(), reporting=Reporting(every=3600.0, limit=100))
+    sender.start()
+    for number in range(60):
+        sender.evaluate(FLAG, staff(number))
+    eventually(lambda: sender.counts.sent == 60, "the burst, long before its time")
+
+
+def test_the_units_remembered_as_met_are_bounded(live: Live, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "MAX_MET", 10)
+    sender = client(live.stream(), reporting=NEVER)
+    sender.start()
+    for number in range(100):
+        sender.evaluate(FLAG, staff(number))
+    assert len(sender.recorder._seen) <= 10
 
 
 def test_many_threads_and_a_loop_evaluate_while_snapshots_change(live: Live, client: Make) -> None:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from twokey.client.keeper import View
 from twokey.engine import TARGETING_KEY, Resolution
 from twokey.engine.bucketing import unit_text
+from twokey.engine.reading import scalar
 from twokey.engine.wire import MAX_BATCH
 
 MAX_MET = 20_000
@@ -98,7 +99,7 @@ class Recorder:
 
     def meet(self, unit_name: str, flag: str, resolution: Resolution, context: Mapping[str, Any]) -> None:
         """The application asked, and serves what was assigned."""
-        unit = context.get(unit_name)
+        unit = context.get(unit_name) if type(context) is dict else None
         if type(unit) is str:
             # The usual call: the same unit, and the very answer that a compiled flag gives again and again.
             last = self._seen.get((flag, unit))
@@ -110,10 +111,13 @@ class Recorder:
 
     def meeting(self, unit_name: str, flag: str, resolution: Resolution, context: Mapping[str, Any]) -> Meeting | None:
         """The application asked, and will say later what it served; None where no unit can be counted."""
-        unit = unit_text(context.get(unit_name))
-        if unit is None:
+        try:
+            unit = unit_text(context.get(unit_name))
+            chosen = self._chosen(context)
+        except Exception:  # noqa: BLE001 - the context's own code may raise anything; evaluation never does
+            self.dropped.add()
             return None
-        return Meeting(time.time(), flag, resolution, unit, unit_name, self._chosen(context))
+        return None if unit is None else Meeting(time.time(), flag, resolution, unit, unit_name, chosen)
 
     def record(self, meeting: Meeting, served: str) -> None:
         """Keep what was assigned and what was served in its place, unless it is known."""
@@ -130,13 +134,13 @@ class Recorder:
     def measure(self, view: View | None, metric: str, value: float, context: Mapping[str, Any], facts: Any) -> None:
         """A value was measured: one record for each unit that the flags bucket by and the context has."""
         try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = math.nan
-        units = [] if not math.isfinite(number) else _units(view, context)
+            number, attributes = float(value), flat(facts)
+            units = _units(view, context) if math.isfinite(number) else []
+        except Exception:  # noqa: BLE001 - as above
+            number, attributes, units = math.nan, {}, []
         if not units:
             self.dropped.add()
-        now, attributes = time.time(), flat(facts)
+        now = time.time()
         for name, unit in units:
             self._put(Measured(now, metric, number, unit, name, attributes))
 
@@ -181,5 +185,5 @@ def _units(view: View | None, context: Mapping[str, Any]) -> list[tuple[str, str
 
 def flat(facts: Mapping[str, Any]) -> Facts:
     """Those facts that are scalars, at most as many as a record may carry."""
-    scalars = ((str(name), value) for name, value in facts.items() if isinstance(value, str | int | float | bool))
-    return dict(islice(((name, value) for name, value in scalars if value == value), MAX_FACTS))
+    scalars = ((str(name), scalar(value)) for name, value in facts.items())
+    return dict(islice(((name, value) for name, value in scalars if value is not None), MAX_FACTS))

@@ -27,6 +27,8 @@ from twokey.engine.wire import Exposure, MetricEvent
 
 log = logging.getLogger("twokey.client")
 BATCH = 1_000
+GLANCE = 0.5
+"""Seconds between two looks at how much waits."""
 MAX_BYTES = 4 * 1024 * 1024
 PATH = "/api/v1/telemetry"
 
@@ -112,8 +114,7 @@ class Reporter:
         pace = Backoff(self._reporting.every, self._reporting.every)
         wait = pace.next()
         while not self._stop:
-            self._wake.wait(wait)
-            self._wake.clear()
+            self._rest(wait)
             if time.monotonic() >= window_ends:
                 self._recorder.forget_met()
                 window_ends = time.monotonic() + self._reporting.window
@@ -127,15 +128,20 @@ class Reporter:
             except Exception:
                 log.exception("reporting failed in a way that nobody foresaw")
 
-    def _send_all(self) -> None:
-        """Send until nothing waits; raises the trouble that a later try may not meet."""
-        while True:
-            for letter in self._letters():
-                self._letter = letter
-                self._post(letter)
-                self._letter = None
-            if not self._recorder.waiting():
+    def _rest(self, seconds: float) -> None:
+        """Wait so long, or until somebody flushes, or until so much waits that the next burst might not fit."""
+        end, full = time.monotonic() + seconds, self._reporting.limit // 4
+        while (left := end - time.monotonic()) > 0 and not self._wake.wait(min(left, GLANCE)):
+            if self._recorder.waiting() > full and self.trouble is None:
                 break
+        self._wake.clear()
+
+    def _send_all(self) -> None:
+        """Send what waits now; raises the trouble that a later try may not meet."""
+        for letter in self._letters():
+            self._letter = letter
+            self._post(letter)
+            self._letter = None
         dropped = self._recorder.dropped.total()
         if dropped > self._told:
             log.warning("%d records were dropped: more were made than can wait or be sent", dropped - self._told)
@@ -144,7 +150,9 @@ class Reporter:
     def _letters(self) -> Iterator[_Letter]:
         if self._letter is not None:
             yield self._letter
-        while records := self._recorder.take(BATCH):
+        left = self._recorder.waiting()
+        while left > 0 and (records := self._recorder.take(min(BATCH, left))):
+            left -= len(records)
             yield from self._written(records)
 
     def _written(self, records: list[Met | Measured]) -> Iterator[_Letter]:
@@ -202,7 +210,7 @@ def _json(record: Met | Measured) -> bytes | None:
     """The record as it goes on the wire; None where it has no such form (half surrogates, numbers out of range)."""
     try:
         return msgspec.json.encode(_exposure(record) if isinstance(record, Met) else _metric(record))
-    except (ValueError, OverflowError, msgspec.MsgspecError):
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
         return None
 
 

@@ -62,7 +62,7 @@ class File(Spec, frozen=True, kw_only=True):
     checked where they are given.
     """
 
-    path: Path
+    path: Path | str
     every: Seconds = 1.0
 
 
