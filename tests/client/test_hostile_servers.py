@@ -302,7 +302,7 @@ def test_an_endless_line_is_refused_before_it_fills_the_memory(client: Make, mon
     with hostile(flood) as server:
         follower = client(Stream(url=server.url, token="t"), reporting=None)
         assert follower.start() is Status.ERROR
-    assert f"larger than {MIB} bytes" in str(follower.trouble)
+        assert f"larger than {MIB} bytes" in str(follower.trouble)
 
 
 @pytest.mark.parametrize("answer", [plain(b"<h1>Welcome</h1>"), b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"])
@@ -310,7 +310,7 @@ def test_a_place_that_is_no_twokey_server_is_named_so(client: Make, answer: byte
     with hostile(said(answer)) as server:
         follower = client(Stream(url=server.url, token="t"), reporting=None)
         assert follower.start() is Status.ERROR
-    assert type(follower.trouble).__name__ == "NotServed"
+        assert type(follower.trouble).__name__ == "NotServed"
 
 
 def test_a_redirect_is_not_followed_and_the_token_stays(client: Make) -> None:
@@ -318,7 +318,7 @@ def test_a_redirect_is_not_followed_and_the_token_stays(client: Make) -> None:
     with hostile(said(away)) as server:
         follower = client(Stream(url=server.url, token="t"), reporting=None)
         assert follower.start() is Status.ERROR
-    assert "http://127.0.0.1:9/elsewhere" in str(follower.trouble)
+        assert "http://127.0.0.1:9/elsewhere" in str(follower.trouble)
 
 
 def test_a_server_that_asks_for_patience_is_left_alone_that_long(client: Make, monkeypatch: pytest.MonkeyPatch) -> None:

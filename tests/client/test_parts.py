@@ -217,5 +217,5 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(client: Make, secure: 
     with hostile(begin(GOOD), tls=secure) as server:
         follower = client(Stream(url=server.url.replace("http:", "https:"), token="t"), reporting=None)
         assert follower.start() is Status.ERROR
-    assert isinstance(follower.trouble, NotServed)
-    assert "certificate is not trusted" in str(follower.trouble)
+        assert isinstance(follower.trouble, NotServed)
+        assert "certificate is not trusted" in str(follower.trouble)

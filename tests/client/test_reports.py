@@ -221,9 +221,10 @@ def test_what_waits_is_bounded_and_what_is_more_is_counted(live: Live, client: M
         each.start()
     for each in threads:
         each.join()
-    counts = sender.counts
+    counts, view = sender.counts, sender.keeper.view
+    assert view is not None
     assert 100 <= counts.waiting <= 104
-    assert counts.waiting + counts.dropped == 4 * 1000 + 4 * 1000 * len(sender.view.units if sender.view else ())
+    assert counts.waiting + counts.dropped == 4 * 1000 + 4 * 1000 * len(view.units)
 
 
 def test_while_the_server_is_away_one_batch_waits_and_is_sent_once_with_its_id(

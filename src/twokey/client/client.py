@@ -19,7 +19,7 @@ import msgspec
 from twokey.client.disk import LastKnownGood
 from twokey.client.exchange import Server
 from twokey.client.following import Follower
-from twokey.client.keeper import Keeper, Listener, Status, View
+from twokey.client.keeper import Keeper, Listener, Status
 from twokey.client.recorder import Recorder
 from twokey.client.reporter import Reporter
 from twokey.client.shown import Shown
@@ -54,8 +54,9 @@ class TwokeyClient:
     def __init__(
         self, source: Source, *, cache: str | os.PathLike[str] | None = None, reporting: Reporting | None = REPORTING
     ) -> None:
-        self._keeper = Keeper(None if cache is None else LastKnownGood(Path(cache)))
-        self._follower = Follower(source, self._keeper)
+        # What the provider and this class share: hot paths go there directly.
+        self.keeper = Keeper(None if cache is None else LastKnownGood(Path(cache)))
+        self._follower = Follower(source, self.keeper)
         wanted = reporting or Reporting()
         self.recorder = Recorder(wanted.attributes, wanted.limit)
         server = _report_to(source, reporting)
@@ -71,12 +72,12 @@ class TwokeyClient:
         """
         if not self._running:
             self._running = True
-            self._keeper.begin()
+            self.keeper.begin()
             self._follower.start()
             if self._reporter is not None:
                 self._reporter.start()
             _live.add(self)
-        self._keeper.settled.wait(patience)
+        self.keeper.settled.wait(patience)
         return self.status
 
     def close(self, patience: float = LAST_WORDS) -> None:
@@ -85,14 +86,14 @@ class TwokeyClient:
             return
         self._running = False
         _live.discard(self)
-        self._keeper.end()
+        self.keeper.end()
         self._follower.stop(patience)
         if self._reporter is not None:
             self._reporter.stop(patience)
 
     def evaluate(self, key: str, context: Mapping[str, Any], expect: FlagType | None = None) -> Resolution:
         """What the flag gives this context, recorded as an exposure; errors are values of the resolution."""
-        view = self._keeper.view
+        view = self.keeper.view
         if view is None:
             return _NO_SNAPSHOT
         resolution = evaluate(view.snapshot, key, context, expect)
@@ -106,7 +107,7 @@ class TwokeyClient:
 
         `default` is the value where the flag has none to give.
         """
-        view = self._keeper.view
+        view = self.keeper.view
         resolution = _NO_SNAPSHOT if view is None else evaluate(view.snapshot, key, context)
         value, meeting = default, None
         if view is not None and resolution.error is None:
@@ -129,11 +130,11 @@ class TwokeyClient:
     ) -> None:
         """A value was measured for the context's units: a latency, a count, 1 or 0 for yes or no."""
         if self._reports:
-            self.recorder.measure(self._keeper.view, metric, value, context, attributes or {})
+            self.recorder.measure(self.keeper.view, metric, value, context, attributes or {})
 
     def listen(self, listener: Listener) -> None:
         """Call the listener, in the client's thread, with every event from now on."""
-        self._keeper.listeners.append(listener)
+        self.keeper.listeners.append(listener)
 
     def flush(self) -> None:
         """Send soon what waits, without waiting for it."""
@@ -141,24 +142,19 @@ class TwokeyClient:
             self._reporter.flush()
 
     @property
-    def view(self) -> View | None:
-        """The snapshot in use and what is worked out from it; for the provider."""
-        return self._keeper.view
-
-    @property
     def snapshot(self) -> Snapshot | None:
         """The snapshot in use; `twokey.engine.evaluate` on it records nothing."""
-        return self._keeper.held
+        return self.keeper.held
 
     @property
     def status(self) -> Status:
         """How fresh the answers are."""
-        return self._keeper.status
+        return self.keeper.status
 
     @property
     def trouble(self) -> Trouble | None:
         """Why the answers are not fresh."""
-        return self._keeper.trouble
+        return self.keeper.trouble
 
     @property
     def reports(self) -> bool:
@@ -178,7 +174,7 @@ class TwokeyClient:
 
     def after_fork(self) -> None:
         """In a forked child: threads of its own, nothing of the parent's connection and buffer."""
-        self._keeper.after_fork()
+        self.keeper.after_fork()
         self.recorder.forget_all()
         self._follower.after_fork()
         if self._reporter is not None:

@@ -82,6 +82,7 @@ class TwokeyProvider(AbstractProvider):
     ) -> None:
         super().__init__()
         self.client = TwokeyClient(source, cache=cache, reporting=reporting)
+        self._keeper = self.client.keeper
         self._patience = patience
         self._initialised = False
         self._meet = self.client.recorder.meet if self.client.reports else None
@@ -169,7 +170,7 @@ class TwokeyProvider(AbstractProvider):
     def _resolve(
         self, key: str, default: Any, given: EvaluationContext | None, expect: FlagType
     ) -> FlagResolutionDetails[Any]:
-        view = self.client.view
+        view = self._keeper.view
         if view is None:
             return _not_ready(default)
         context = _mapping(given)
@@ -186,7 +187,9 @@ class TwokeyProvider(AbstractProvider):
         elif self._meet is not None:
             self._meet(unit_name, key, resolution, context)
         target = context.get(TARGETING_KEY)
-        metadata = metadata.copy() if target is None else {**metadata, "contextId": target}
+        metadata = metadata.copy()
+        if target is not None:
+            metadata["contextId"] = target
         if resolution.metadata:
             metadata.update(resolution.metadata)
         return FlagResolutionDetails(
@@ -252,12 +255,16 @@ def _mapping(given: EvaluationContext | None) -> Any:
     """The context as the engine takes it: the attributes, with the targeting key among them."""
     if given is None:
         return {}
-    attributes, target = given.attributes, given.targeting_key
+    attributes: Any = given.attributes  # whatever its type promises
+    target = given.targeting_key
     if target is None:
         return attributes
-    if type(attributes) is dict or isinstance(attributes, Mapping):
-        return {**attributes, TARGETING_KEY: target}
-    return attributes  # which the engine refuses by its type
+    if type(attributes) is dict:
+        context = attributes.copy()
+        context[TARGETING_KEY] = target
+        return context
+    # What is no mapping the engine refuses, by its type.
+    return {**attributes, TARGETING_KEY: target} if isinstance(attributes, Mapping) else attributes
 
 
 def _failed(default: Any, resolution: Resolution) -> FlagResolutionDetails[Any]:
