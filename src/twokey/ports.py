@@ -25,7 +25,7 @@ from twokey.domain.identity import Session, Token, User
 from twokey.domain.job import Job, JobKind
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import Proposal
-from twokey.domain.signal import Signal
+from twokey.domain.signal import Alert, Signal
 from twokey.domain.telemetry import Telemetry
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Jobs",
     "Records",
     "Secrets",
+    "Signals",
     "Store",
     "Telemetry",
     "UnitOfWork",
@@ -88,12 +89,23 @@ class Records(Protocol[R]):
         """Overwrite; raises NotFound."""
         ...
 
-    def where(self, *, limit: int = 100, before: str | None = None, **equals: str | None) -> tuple[R, ...]:
+    def where(self, *, limit: int = 100, before: str | None = None, **equals: str | datetime | None) -> tuple[R, ...]:
         """Records whose indexed columns equal the given values, newest first; `before` is the id to page on from."""
         ...
 
-    def count(self, **equals: str | None) -> int:
+    def count(self, **equals: str | datetime | None) -> int:
         """How many records have these values."""
+        ...
+
+
+class Signals(Records[Signal], Protocol):
+    """The signals, and the problem they are about."""
+
+    def open_case(self, project: str, environment: str, alert: Alert) -> str | None:
+        """The newest case, not closed, of the same problem as this alert, among however many there are.
+
+        That is one with a signal of its fingerprint; else of its workflow, or of its name and service.
+        """
         ...
 
 
@@ -194,7 +206,7 @@ class UnitOfWork(Protocol):
 
     now: datetime
     cases: Records[Case]
-    signals: Records[Signal]
+    signals: Signals
     findings: Records[Finding]
     evidence: Records[Evidence]
     proposals: Records[Proposal]

@@ -183,8 +183,10 @@ def _check_times(draft: Draft, environment: Environment, now: datetime) -> None:
     if draft.apply is not ApplyMode.AT:
         return
     latest = now + timedelta(hours=environment.proposal_hours)
-    if draft.apply_at is None or not now < draft.apply_at < latest:
-        raise Invalid("apply_at", f"is `{draft.apply_at}`", f"a time in the future, before {latest:%Y-%m-%d %H:%M} UTC")
+    at = draft.apply_at
+    if at is None or at.tzinfo is None or not now < at < latest:
+        accepted = f"a time with its offset, in the future, before {latest:%Y-%m-%d %H:%M} UTC"
+        raise Invalid("apply_at", f"is `{at}`", accepted)
 
 
 __all__ = ["Action", "Basis", "Draft", "Effect", "compose", "touched_controls"]

@@ -57,6 +57,12 @@ def read_batch(body: bytes) -> tuple[TelemetryBatch, tuple[Refusal, ...]]:
         return _read_one_by_one(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise Invalid("batch", f"is not JSON: {problem}", "a JSON object with `batch_id`") from problem
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> Invalid:
+    return Invalid("batch", "is nested too deeply", "records with flat facts")
 
 
 def _read_one_by_one(body: bytes) -> tuple[TelemetryBatch, tuple[Refusal, ...]]:
@@ -64,6 +70,8 @@ def _read_one_by_one(body: bytes) -> tuple[TelemetryBatch, tuple[Refusal, ...]]:
         envelope = _envelope.decode(body)
     except msgspec.ValidationError as problem:
         raise Invalid("batch", str(problem), "`batch_id` with `exposures`, `metrics`, `changes`") from problem
+    except RecursionError:
+        raise _too_deep() from None
     for kind in ("exposures", "metrics", "changes"):
         if (size := len(getattr(envelope, kind))) > MAX_BATCH:
             raise Invalid(f"batch: {kind}", f"has {size:,} records", f"at most {MAX_BATCH:,}; send several batches")
@@ -82,7 +90,7 @@ def _read(
     for index, raw in enumerate(raws):
         try:
             kept.append(decoder.decode(raw))
-        except msgspec.MsgspecError as problem:
+        except (msgspec.MsgspecError, RecursionError) as problem:
             refused.append(Refusal(kind=kind, index=index, reason=str(problem)))
     return tuple(kept), tuple(refused)
 

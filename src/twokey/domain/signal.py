@@ -8,7 +8,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
@@ -17,6 +17,9 @@ from twokey.engine.canonical import digest
 from twokey.engine.errors import Invalid
 
 MAX_ALERTS = 500
+MAX_LABELS = 200
+"""Labels of one alert, and annotations. Alertmanager's users have a dozen."""
+MAX_NAME = 256
 MAX_TEXT = 4096
 
 
@@ -41,6 +44,16 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: datetime
     ends_at: datetime | None
     url: str = ""
+
+    @property
+    def workflow(self) -> str:
+        """The workflow whose trouble it tells of; empty where it names none."""
+        return self.labels.get("workflow", "")
+
+    @property
+    def service(self) -> str:
+        """The service it speaks of; empty where it names none. A label without a value is no label."""
+        return self.labels.get("service", "")
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,13 +120,15 @@ def _decode(body: bytes) -> _Group:
         raise Invalid(path.rstrip("`").lstrip(".") or "body", problem, "an Alertmanager webhook of version 4") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Invalid("body", f"is not JSON: {error}", "an Alertmanager webhook of version 4") from None
+    except RecursionError:
+        raise Invalid("body", "is nested too deeply", "an Alertmanager webhook of version 4") from None
 
 
 def _alert(raw: _Alert, where: str, source: str) -> Alert:
     status = _status(raw.status, f"{where}.status")
-    _check_times(raw, where)
-    if not raw.labels:
-        raise Invalid(f"{where}.labels", "is empty", "the labels that identify the alert")
+    _check_time(raw.starts_at, f"{where}.startsAt")
+    _check_time(raw.ends_at, f"{where}.endsAt")
+    _check_sizes(raw, where)
     name = raw.labels.get("alertname", "")
     return Alert(
         source=source,
@@ -122,8 +137,8 @@ def _alert(raw: _Alert, where: str, source: str) -> Alert:
         name=(name or "alert")[:MAX_TEXT],
         summary=(raw.annotations.get("summary") or raw.annotations.get("description") or name)[:MAX_TEXT],
         severity=raw.labels.get("severity", "")[:64],
-        labels={key[:256]: value[:MAX_TEXT] for key, value in raw.labels.items()},
-        annotations={key[:256]: value[:MAX_TEXT] for key, value in raw.annotations.items()},
+        labels={key[:MAX_NAME]: value[:MAX_TEXT] for key, value in raw.labels.items()},
+        annotations={key[:MAX_NAME]: value[:MAX_TEXT] for key, value in raw.annotations.items()},
         starts_at=raw.starts_at,
         ends_at=raw.ends_at if status is SignalStatus.RESOLVED else None,
         url=raw.url[:MAX_TEXT],
@@ -137,8 +152,23 @@ def _status(text: str, where: str) -> SignalStatus:
         raise Invalid(where, f"is `{text[:40]}`", "firing or resolved") from None
 
 
-def _check_times(raw: _Alert, where: str) -> None:
-    if raw.starts_at.tzinfo is None:
-        raise Invalid(f"{where}.startsAt", "has no time zone", "an RFC 3339 time with its offset")
-    if raw.ends_at is not None and raw.ends_at.tzinfo is None:
-        raise Invalid(f"{where}.endsAt", "has no time zone", "an RFC 3339 time with its offset")
+def _check_time(at: datetime | None, where: str) -> None:
+    accepted = "an RFC 3339 time with its offset"
+    if at is None:
+        return
+    if at.tzinfo is None:
+        raise Invalid(where, "has no time zone", accepted)
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        raise Invalid(where, f"is `{at}`, which is before or after all time in UTC", accepted) from None
+
+
+def _check_sizes(raw: _Alert, where: str) -> None:
+    if not raw.labels:
+        raise Invalid(f"{where}.labels", "is empty", "the labels that identify the alert")
+    for name, found in (("labels", raw.labels), ("annotations", raw.annotations)):
+        if len(found) > MAX_LABELS:
+            raise Invalid(f"{where}.{name}", f"has {len(found)} of them", f"at most {MAX_LABELS}")
+    if len(raw.fingerprint) > MAX_NAME:
+        raise Invalid(f"{where}.fingerprint", f"has {len(raw.fingerprint)} characters", f"at most {MAX_NAME}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from twokey.domain.approval import Proof
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.identity import SCHEDULE, Actor
@@ -26,14 +28,27 @@ def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
             raise Refused(f"only somebody with an approver role applies it: {', '.join(proposal.required_roles)}")
         if proposal.status is not ProposalStatus.APPROVED:
             raise Conflict(f"the proposal is `{proposal.status}`, not approved")
+        _check_time(proposal, uow.now)
         applied = apply_proposal(uow, proposal, actor)
     if applied.problem:
         raise Conflict(applied.problem, remedy="draft it again on the present state")
     return applied.proposal
 
 
+def _check_time(proposal: Proposal, now: datetime) -> None:
+    """The time is part of what was approved: nobody applies before it."""
+    if proposal.apply is ApplyMode.AT and proposal.apply_at is not None and now < proposal.apply_at:
+        raise Conflict(
+            f"it was approved to be applied at {proposal.apply_at:%Y-%m-%d %H:%M} UTC, not before",
+            remedy="wait, or edit it to apply at once and have that approved",
+        )
+
+
 def apply_scheduled(store: Store, id: str) -> Proposal | None:
-    """Apply a proposal at its time, if it is still approved. What is stale or refused by then is not applied."""
+    """Apply a proposal at its time, if it is still approved. What is stale by then is not applied.
+
+    Raises Refused where the gate is no longer open.
+    """
     with store.begin() as uow:
         proposal = uow.proposals.get(id)
         due = proposal.apply is ApplyMode.AT and proposal.apply_at is not None and proposal.apply_at <= uow.now

@@ -2,7 +2,9 @@
 
 Rules kept here:
 - replaying contexts takes time, so it happens outside the transaction; if the state moved meanwhile it is done again;
-- everyone who wrote or edited any earlier edition stays an editor of the next.
+- everyone who wrote or edited any earlier edition stays an editor of the next;
+- a finding is drafted once, however many workers come to it;
+- who reviewed the references to one set of operations has not reviewed another: a token's edit drops that.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ import msgspec
 from twokey.domain.audit import Happening
 from twokey.domain.case import CaseStatus
 from twokey.domain.drafting import Basis, Draft, compose
-from twokey.domain.errors import Conflict, Refused
-from twokey.domain.identity import ANALYST, Actor
+from twokey.domain.errors import Conflict, NotFound, Refused
+from twokey.domain.identity import ANALYST, Actor, ActorKind
 from twokey.domain.job import JobKind
 from twokey.domain.operation import Operation
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
@@ -88,17 +90,18 @@ def edit(store: Store, telemetry: Telemetry, actor: Actor, id: str, changes: Edi
 
 
 def _edited(old: Proposal, actor: Actor, changes: Edit) -> Draft:
+    kept = changes.operations is None
     return Draft(
         project=old.project,
         environment=old.environment,
         case=old.case,
-        title=old.title if changes.operations is None else "",
+        title=old.title if kept else "",
         operations=old.operations if changes.operations is None else changes.operations,
         reason=old.reason if changes.reason is None else changes.reason,
         expected_effect=old.expected_effect,
         lower_rungs=old.lower_rungs,
         justification=old.justification,
-        code_reference_review=old.code_reference_review,
+        code_reference_review=old.code_reference_review if kept or actor.may_turn_key else "",
         apply=changes.apply or old.apply,
         apply_at=changes.apply_at or old.apply_at,
         evidence=tuple(old.evidence),
@@ -132,6 +135,8 @@ def _read(store: Store, telemetry: Telemetry, wanted: Draft) -> Basis:
 
 def _commit(uow: UnitOfWork, actor: Actor, wanted: Draft, basis: Basis) -> Proposal:
     proposal = compose(wanted, actor, basis, uow.new_id("proposal"), uow.now)
+    if wanted.finding and not wanted.supersedes and uow.proposals.count(finding=wanted.finding):
+        raise Conflict("this finding has its proposal already")
     if wanted.supersedes:
         old = uow.proposals.get(wanted.supersedes)
         set_aside(uow, old, ProposalStatus.SUPERSEDED, actor, f"edited: {proposal.id}")
@@ -147,6 +152,8 @@ def _join_case(uow: UnitOfWork, proposal: Proposal) -> None:
         return
     case = uow.cases.get(proposal.case)
     if (case.project, case.environment) != (proposal.project, proposal.environment):
+        if proposal.author.kind is not ActorKind.PERSON:
+            raise NotFound("case", proposal.case)  # a token learns nothing of another environment
         raise Conflict("the case belongs to another environment")
     if case.status is CaseStatus.OPEN:
         case = case.to(CaseStatus.TRIAGED, uow.now)

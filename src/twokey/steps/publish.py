@@ -3,7 +3,9 @@
 Rules kept here:
 - inside one transaction: gate, digest and base are checked again, state moves, the change and its audit entry stand;
 - what no longer stands on its base becomes `stale`; nothing is merged after approval;
-- the effect is computed again from the state of that moment and must be what was approved.
+- the effect is computed again from the state of that moment and must be what was approved, and so must be who had to
+  approve it: a policy, an environment or a control that asks for others by then makes it stale;
+- an approval counts while whoever gave it may still sign in and holds the role.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from datetime import timedelta
 
 import msgspec
 
+from twokey.domain.approval import Approval
 from twokey.domain.audit import Happening, Outcome
 from twokey.domain.case import CaseStatus
 from twokey.domain.change import Cause, Change
 from twokey.domain.control import State
+from twokey.domain.drafting import touched_controls
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.identity import Actor
 from twokey.domain.job import JobKind
@@ -31,7 +35,7 @@ from twokey.domain.operation import (
     effect,
     touched,
 )
-from twokey.domain.policy import Gate, GateStatus, evaluate, row_for
+from twokey.domain.policy import POLICY_DIGEST, Environment, Gate, GateStatus, evaluate, required_roles, row_for
 from twokey.domain.proposal import Proposal, ProposalStatus
 from twokey.ports import UnitOfWork
 
@@ -160,8 +164,19 @@ def _entry(change: Change, by: Publication) -> Happening:
 
 def gate_of(uow: UnitOfWork, proposal: Proposal) -> Gate:
     """The gate of a proposal at the time of the transaction, over the approvals on record."""
-    approvals = uow.approvals.where(proposal=proposal.id)
-    return evaluate(proposal, approvals, row_for(proposal.effect, proposal.action), uow.now)
+    return evaluate(proposal, approvals_of(uow, proposal), row_for(proposal.effect, proposal.action), uow.now)
+
+
+def approvals_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Approval, ...]:
+    """Every answer to a proposal, each yes with the roles that its person had then and still has."""
+    given = uow.approvals.where(proposal=proposal.id, limit=uow.approvals.count(proposal=proposal.id))
+    return tuple(_standing(uow, each) for each in given)
+
+
+def _standing(uow: UnitOfWork, approval: Approval) -> Approval:
+    found = uow.users.where(username=approval.person, limit=1)
+    held = found[0].roles if found and not found[0].disabled else frozenset[str]()
+    return msgspec.structs.replace(approval, roles=approval.roles & held)
 
 
 def apply_proposal(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Applied:
@@ -173,7 +188,8 @@ def apply_proposal(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Applied
     if gate.status is not GateStatus.OPEN:
         raise Refused(f"the gate is not open: {gate.sentence}", gate)
     before = uow.flags.state(proposal.project, proposal.environment)
-    if problem := _moved(before, proposal):
+    environment = uow.flags.environment(proposal.project, proposal.environment)
+    if problem := _moved(before, environment, proposal):
         return Applied(proposal=make_stale(uow, proposal, actor, problem), gate=gate, problem=problem)
     change = publish(
         uow,
@@ -195,13 +211,18 @@ def apply_proposal(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Applied
     return Applied(proposal=applied, gate=gate, change=change)
 
 
-def _moved(state: State, proposal: Proposal) -> str:
+def _moved(state: State, environment: Environment, proposal: Proposal) -> str:
     now = base_digests(state, proposal.operations)
     if moved := sorted(key for key in now.keys() | proposal.base.keys() if now.get(key) != proposal.base.get(key)):
         return f"{', '.join(moved)} changed since this was drafted at revision {proposal.base_revision}"
-    computed = effect(state, apply_all(state, proposal.operations)).effect
+    after = apply_all(state, proposal.operations)
+    computed = effect(state, after).effect
     if computed is not proposal.effect:
         return f"what it would do is no longer what was approved: `{computed}` instead of `{proposal.effect}`"
+    controls = touched_controls(state, after, proposal.operations)
+    roles = required_roles(row_for(proposal.effect, proposal.action), controls, environment)
+    if set(roles) != set(proposal.required_roles) or proposal.policy_digest != POLICY_DIGEST:
+        return f"the policy changed since this was drafted: it now takes {', '.join(roles)}"
     return ""
 
 
@@ -238,10 +259,12 @@ def set_aside(uow: UnitOfWork, proposal: Proposal, status: ProposalStatus, actor
 
 
 def watch_case(uow: UnitOfWork, case_id: str | None) -> None:
-    """A change of the case is live: watch it, and look at its evidence soon."""
+    """A change of the case is live: watch it, and look at its evidence soon. A closed case stays closed."""
     if case_id is None:
         return
     case = uow.cases.get(case_id)
+    if case.status is CaseStatus.CLOSED:
+        return
     if case.status is not CaseStatus.WATCHING:
         case = case.to(CaseStatus.WATCHING, uow.now)
     uow.cases.replace(msgspec.structs.replace(case, acted=True, updated_at=uow.now))

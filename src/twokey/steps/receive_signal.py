@@ -62,9 +62,13 @@ class _Intake:
     def _known(self, alert: Alert) -> Signal | None:
         """The signal of this very firing: the same fingerprint and the same start."""
         found = self.uow.signals.where(
-            project=self.project, environment=self.environment, fingerprint=fingerprint(alert), limit=20
+            project=self.project,
+            environment=self.environment,
+            fingerprint=fingerprint(alert),
+            starts_at=alert.starts_at,
+            limit=1,
         )
-        return next((each for each in found if each.alert.starts_at == alert.starts_at), None)
+        return found[0] if found else None
 
     def _resolve(self, alert: Alert, known: Signal | None) -> Receipt:
         if known is None:
@@ -101,14 +105,8 @@ class _Intake:
         return Receipt(fingerprint=alert.fingerprint, outcome=outcome, case=case.id, signal=signal.id)
 
     def _open_case(self, alert: Alert) -> Case | None:
-        """The case that is open for this alert: one that has its fingerprint, else one of the same workflow or name."""
-        for case in self.uow.cases.where(project=self.project, environment=self.environment, limit=200):
-            if case.status is CaseStatus.CLOSED:
-                continue
-            signals = self.uow.signals.where(case=case.id)
-            if any(_same_problem(each.alert, alert) for each in signals):
-                return case
-        return None
+        found = self.uow.signals.open_case(self.project, self.environment, alert)
+        return self.uow.cases.get(found) if found else None
 
     def _new_case(self, alert: Alert) -> Case:
         case = Case(
@@ -146,12 +144,3 @@ class _Intake:
             case=case,
             detail=detail,
         )
-
-
-def _same_problem(one: Alert, other: Alert) -> bool:
-    if fingerprint(one) == fingerprint(other):
-        return True
-    workflow = one.labels.get("workflow")
-    if workflow and workflow == other.labels.get("workflow"):
-        return True
-    return one.name == other.name and one.labels.get("service") == other.labels.get("service")

@@ -3,8 +3,9 @@
 Rules kept here:
 - a way back that narrows was approved with the change: a person with fresh proof applies it at once;
 - one that widens never was: it becomes a new proposal that waits for its own keys;
-- if the flag moved meanwhile, a reverse is a Conflict with a new proposal drafted in its place; a rollback to the
-  baseline still applies where its effect on the state of this moment is computed to narrow.
+- if the flag moved meanwhile, a reverse is never applied at once: it becomes a proposal, or a Conflict where it no
+  longer applies; an approved rollback still applies where its effect on the state of this moment is computed to narrow;
+- a rollback that no longer applies as it was approved is computed anew, and becomes a proposal.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from twokey.domain.control import State
 from twokey.domain.drafting import Draft
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.identity import Actor
-from twokey.domain.operation import Effect, Operation, apply_all, effect
+from twokey.domain.operation import Effect, Operation, apply_all, effect, rollback_now, same_content
 from twokey.domain.proposal import Proposal, ProposalStatus, Way
 from twokey.engine.errors import Invalid
 from twokey.ports import Store, UnitOfWork
@@ -55,8 +56,8 @@ def reverse(store: Store, actor: Actor, change_id: str, way: WayBack, proof: Pro
         change = uow.changes.get(change_id)
         proposal = _proposal(uow, change, actor)
         before = uow.flags.state(change.project, change.environment)
-        back = proposal.reverse if way is WayBack.REVERSE else proposal.rollback
-        if why_not := _not_at_once(uow, before, proposal, way, back):
+        back, why_not = _undoing(uow, before, change, proposal, way)
+        if why_not:
             return Undoing(draft=_draft(proposal, way, back, note), sentence=why_not)
         return _apply(uow, actor, change, proposal, before, way, back.operations, note)
 
@@ -72,26 +73,45 @@ def _proposal(uow: UnitOfWork, change: Change, actor: Actor) -> Proposal:
     return proposal
 
 
-def _not_at_once(uow: UnitOfWork, before: State, proposal: Proposal, way: WayBack, back: Way) -> str:
-    """Why this way back needs a proposal of its own; nothing where it was approved with the change and narrows."""
+def _undoing(uow: UnitOfWork, before: State, change: Change, proposal: Proposal, way: WayBack) -> tuple[Way, str]:
+    """The way back on this state, and why it needs a proposal of its own; nothing where it was approved and narrows.
+
+    Raises Conflict where it no longer applies, or nothing is left to undo.
+    """
+    back = proposal.reverse if way is WayBack.REVERSE else proposal.rollback
+    moved = _moved_since(before, change)
+    why = "the flag moved since, so this needs its own approval" if moved else ""
     try:
-        now = effect(before, apply_all(before, back.operations)).effect
+        after = apply_all(before, back.operations)
     except Invalid as error:
-        return f"the flag moved since, and this way back no longer applies ({error})"
+        back, why = _again(uow, before, change, way, error), "the flag moved since, so it was computed anew"
+        after = apply_all(before, back.operations)
+    if same_content(before, after):
+        raise Conflict("nothing is left to undo: the present state is already so")
+    now = effect(before, after).effect
     if now is Effect.WIDENS or back.effect is Effect.WIDENS:
-        return "undoing this widens exposure, so it needs its own approval"
-    if way is WayBack.REVERSE and _moved_since(uow, proposal):
-        return "the flag moved since, so restoring what was needs its own approval"
-    return ""
+        return back, "undoing this widens exposure, so it needs its own approval"
+    still_safe = way is WayBack.ROLLBACK and back.operations == proposal.rollback.operations and now is Effect.NARROWS
+    return back, "" if still_safe else why
 
 
-def _moved_since(uow: UnitOfWork, proposal: Proposal) -> bool:
-    """Whether a later change touched what this one touched."""
-    later = uow.changes.where(project=proposal.project, environment=proposal.environment, limit=500)
-    own = next(each for each in later if each.proposal == proposal.id)
-    mine = {*own.flags, *own.segments}
-    newer = [each for each in later if each.revision_after > own.revision_after]
-    return any(mine & {*each.flags, *each.segments} for each in newer)
+def _again(uow: UnitOfWork, before: State, change: Change, way: WayBack, error: Invalid) -> Way:
+    """The rollback as the present state needs it, where the approved one no longer applies."""
+    if way is WayBack.REVERSE:
+        raise Conflict(
+            f"the flag moved since, and what was can no longer be restored ({error})",
+            remedy="roll back to the baseline, or draft a proposal on the present state",
+        )
+    known = uow.flags.state_at(change.project, change.environment, change.revision_before)
+    operations = rollback_now(known, change.operations, before)
+    return Way(operations=operations, effect=effect(before, apply_all(before, operations)).effect)
+
+
+def _moved_since(before: State, change: Change) -> bool:
+    """Whether a later change touched what this one touched: each publish stamps what it touches with its revision."""
+    flags = [before.controls[key].flag.revision for key in change.flags if key in before.controls]
+    segments = [before.segments[key].revision for key in change.segments if key in before.segments]
+    return any(revision > change.revision_after for revision in (*flags, *segments))
 
 
 def _draft(proposal: Proposal, way: WayBack, back: Way, note: str) -> Draft:

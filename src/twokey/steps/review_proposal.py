@@ -3,6 +3,8 @@
 Rules kept here:
 - an approval needs a person, present now (`proof`), for the digest they read;
 - the author, the person an agent acts for and everyone who edited are refused, and so is who holds no required role;
+- a veto is for those who hold a required role, and for its author; nobody else can hold a change up;
+- who may not answer learns nothing of the proposal and moves nothing;
 - with the last key a `when_open` proposal is applied in the same transaction.
 """
 
@@ -12,8 +14,8 @@ from datetime import timedelta
 
 from twokey.domain.approval import Answer, Approval, Proof
 from twokey.domain.audit import Happening
-from twokey.domain.errors import Conflict, Refused
-from twokey.domain.identity import Actor
+from twokey.domain.errors import Conflict, NotFound, Refused
+from twokey.domain.identity import SCHEDULE, Actor
 from twokey.domain.job import JobKind
 from twokey.domain.policy import GateStatus
 from twokey.domain.proposal import WAITING, ApplyMode, Proposal, ProposalStatus
@@ -26,10 +28,11 @@ def approve(store: Store, actor: Actor, id: str, digest: str, proof: Proof | Non
 
     Raises NotFound, Refused (who may not, or without fresh proof), Conflict (another digest, expired, answered, stale).
     """
+    _check_present(actor, proof)
     with store.begin() as uow:
-        proposal, problem = _open_for(uow, id, digest, actor)
+        proposal, problem = _open_for(uow, id, digest)
         if not problem:
-            _check_may_answer(proposal, actor, proof)
+            _check_not_own(proposal, actor)
             _check_role(proposal, actor)
             _record(uow, proposal, actor, Answer.YES, proof, note)
             proposal, problem = _turn(uow, proposal, actor)
@@ -38,10 +41,12 @@ def approve(store: Store, actor: Actor, id: str, digest: str, proof: Proof | Non
 
 def reject(store: Store, actor: Actor, id: str, digest: str, proof: Proof | None, note: str) -> Proposal:
     """Veto a proposal. One rejection is enough. Raises as `approve` does."""
+    _check_present(actor, proof)
     with store.begin() as uow:
-        proposal, problem = _open_for(uow, id, digest, actor)
+        proposal, problem = _open_for(uow, id, digest)
         if not problem:
-            _check_may_answer(proposal, actor, proof, veto=True)
+            if actor.id not in proposal.excluded():
+                _check_role(proposal, actor)
             _record(uow, proposal, actor, Answer.NO, proof, note)
             proposal = proposal.to(ProposalStatus.REJECTED)
             uow.proposals.replace(proposal)
@@ -54,15 +59,16 @@ def withdraw(store: Store, actor: Actor, id: str) -> Proposal:
     with store.begin() as uow:
         proposal = uow.proposals.get(id)
         if actor.id not in proposal.excluded():
+            _check_reach(proposal, actor)
             raise Refused("only its author (or the person its author acts for) withdraws a proposal")
         return set_aside(uow, proposal, ProposalStatus.WITHDRAWN, actor, "")
 
 
-def _open_for(uow: UnitOfWork, id: str, digest: str, actor: Actor) -> tuple[Proposal, str]:
+def _open_for(uow: UnitOfWork, id: str, digest: str) -> tuple[Proposal, str]:
     """The proposal, and why it cannot be answered with this digest. One that ran out is set to expired."""
     proposal = uow.proposals.get(id)
     if proposal.status in WAITING and uow.now >= proposal.expires_at:
-        return expire(uow, proposal, actor), f"the proposal expired at {proposal.expires_at:%Y-%m-%d %H:%M} UTC"
+        return expire(uow, proposal, SCHEDULE), f"the proposal expired at {proposal.expires_at:%Y-%m-%d %H:%M} UTC"
     if proposal.status is not ProposalStatus.PENDING:
         raise Conflict(f"the proposal is `{proposal.status}`, not waiting for approvals", remedy=_remedy(uow, proposal))
     if digest != proposal.digest:
@@ -78,18 +84,27 @@ def _remedy(uow: UnitOfWork, proposal: Proposal) -> str:
     return f"an edit replaced it: read `{newer[0].id}`" if newer else ""
 
 
-def _check_may_answer(proposal: Proposal, actor: Actor, proof: Proof | None, *, veto: bool = False) -> None:
+def _check_reach(proposal: Proposal, actor: Actor) -> None:
+    """A token learns nothing of another environment, not even that a proposal is there."""
+    if not actor.may_turn_key and (actor.project, actor.environment) != (proposal.project, proposal.environment):
+        raise NotFound("proposal", proposal.id)
+
+
+def _check_present(actor: Actor, proof: Proof | None) -> None:
     if not actor.may_turn_key:
         raise Refused(f"only a person turns a key; this is a token of kind `{actor.kind}`")
     if proof is None:
         raise Refused("this needs fresh proof that you are here: your password, for exactly this digest")
-    if actor.id in proposal.excluded() and not veto:
+
+
+def _check_not_own(proposal: Proposal, actor: Actor) -> None:
+    if actor.id in proposal.excluded():
         raise Refused("who wrote or edited a proposal, or has an agent act for them, never approves it")
 
 
 def _check_role(proposal: Proposal, actor: Actor) -> None:
     if not actor.roles & set(proposal.required_roles):
-        raise Refused(f"you hold none of the roles that must approve: {', '.join(proposal.required_roles)}")
+        raise Refused(f"you hold none of the roles that answer it: {', '.join(proposal.required_roles)}")
 
 
 def _record(uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, proof: Proof | None, note: str) -> None:

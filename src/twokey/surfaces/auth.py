@@ -3,25 +3,24 @@
 Rules kept here:
 - a cookie is only good together with the session's CSRF token on every changing call, from our own origin;
 - a token is good in its project and environment, for its scopes, until it expires or is revoked;
-- a failed sign-in costs the same time whether the user exists or not, and is throttled by name and by address.
+- a failed sign-in costs the same time whether the user exists or not;
+- passwords are not guessed, and guessing at one locks nobody out: see `throttle`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from twokey.domain.approval import Proof
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor, Scope, Session, Token, User
 from twokey.steps.manage_access import person
 from twokey.surfaces.services import Services
+from twokey.surfaces.throttle import Throttle
 
 COOKIE = "twokey_session"
 CSRF_HEADER = "x-csrf-token"
@@ -56,26 +55,31 @@ def csrf_of(secret: str) -> str:
 
 
 class Authenticator:
-    """Finds out who is calling. Holds the throttle of failed attempts and a short cache of tokens."""
+    """Finds out who is calling. Holds the throttle of guesses and a short cache of tokens."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._per_name = RateLimitItemPerMinute(10)
+        self._throttle = Throttle()
         self._tokens: dict[str, tuple[float, Token]] = {}
         services.store.on_commit(self._tokens.clear)
 
-    def caller(self, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Caller:
-        """The caller of an API request. Raises Unauthenticated or Refused (a forged cross-site call)."""
+    def caller(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Caller:
+        """The caller of an API request. Raises Unauthenticated."""
         if bearer := bearer_of(headers):
             return Caller(self.token(bearer).actor())
         secret = cookies.get(COOKIE)
         if not secret:
             raise Unauthenticated("sign in, or send a bearer token")
         user, session = self._session(secret)
-        if method not in SAFE_METHODS:
-            check_same_site(headers, secret)
         return Caller(person(user), user, session)
+
+    def check_origin(self, caller: Caller, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> None:
+        """Refuse a changing call by cookie that a foreign page could have caused."""
+        if caller.session is None or method in SAFE_METHODS:
+            return
+        check_same_site(headers)
+        if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), csrf_of(cookies[COOKIE]).encode()):
+            raise Refused("the CSRF token is missing or wrong: reload the page")
 
     def _session(self, secret: str) -> tuple[User, Session]:
         hashed, now = self._services.secrets.hash_secret(secret), self._services.clock()
@@ -108,28 +112,36 @@ class Authenticator:
         self._tokens[hashed] = (time.monotonic() + TOKEN_CACHE_SECONDS, found[0])
         return found[0]
 
-    def check_password(self, username: str, password: str, address: str) -> User:
+    def sign_in(self, username: str, password: str, address: str) -> User:
         """The user, if the password fits. Raises Throttled, Unauthenticated."""
-        for key in (f"name:{username.lower()}", f"address:{address}"):
-            if not self._limiter.test(self._per_name, key):
-                raise Throttled(60)
+        if not self._throttle.sign_in(username, address):
+            raise Throttled(60)
+        user = self._user(username, password)
+        if user is None:
+            self._throttle.failed(username, address)
+            raise Unauthenticated("username or password is wrong")
+        self._throttle.signed_in(username, address)
+        return user
+
+    def _user(self, username: str, password: str) -> User | None:
+        """Who has this name and this password; it takes as long where nobody has the name."""
         with self._services.store.read() as uow:
             found = uow.users.where(username=username, limit=1)
         good = self._services.secrets.password_fits(found[0].password_hash if found else None, password)
-        if not good or not found or found[0].disabled:
-            for key in (f"name:{username.lower()}", f"address:{address}"):
-                self._limiter.hit(self._per_name, key)
-            raise Unauthenticated("username or password is wrong")
-        return found[0]
+        return found[0] if good and found and not found[0].disabled else None
 
-    def prove(self, caller: Caller, password: str, address: str) -> Proof | None:
-        """Fresh proof that the signed-in person is here; nothing for a token, or for a wrong password."""
-        if caller.user is None:
+    def prove(self, caller: Caller, password: str) -> Proof | None:
+        """Fresh proof that the signed-in person is here; nothing for a token, or for a wrong password.
+
+        Raises Throttled. Guesses are counted by session, so that nobody else can use up the owner's tries.
+        """
+        if caller.user is None or caller.session is None:
             return None
-        try:
-            self.check_password(caller.user.username, password, address)
-        except Unauthenticated:
+        if not self._throttle.prove(caller.session.id):
+            raise Throttled(60)
+        if self._user(caller.user.username, password) is None:
             return None
+        self._throttle.proved(caller.session.id)
         return Proof.PASSWORD
 
 
@@ -142,15 +154,13 @@ def bearer_of(headers: Mapping[str, str]) -> str | None:
     return headers.get("x-api-key") or None
 
 
-def check_same_site(headers: Mapping[str, str], secret: str) -> None:
-    """Refuse a changing call that a foreign page could have caused: Fetch Metadata, then Origin, then the token."""
+def check_same_site(headers: Mapping[str, str]) -> None:
+    """Refuse a changing call that a foreign page caused, by what browsers say of it: Fetch Metadata, then Origin."""
     site = headers.get("sec-fetch-site", "same-origin")
     origin = headers.get("origin")
     foreign = origin is not None and origin.partition("://")[2] != headers.get("host", "")
     if site not in ("same-origin", "none") or foreign:
         raise Refused("this call comes from another site")
-    if headers.get(CSRF_HEADER, "") != csrf_of(secret):
-        raise Refused("the CSRF token is missing or wrong: reload the page")
 
 
 def need_scope(actor: Actor, scope: Scope) -> None:

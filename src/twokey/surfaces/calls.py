@@ -1,13 +1,22 @@
-"""What every route leans on: the services, the caller, and the refusals on record."""
+"""What every route leans on: strict bodies, the services, the caller, and the refusals on record.
+
+Rules kept here:
+- a body is JSON as RFC 8259 has it, in UTF-8: no NaN, no number that nothing can hold, no half of a surrogate pair;
+- a refused attempt is on record once, with who tried what; that the recording fails never hides the refusal;
+- nobody adds to the log without being known, but by a wrong password, and that is throttled.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 
 from twokey.domain.approval import Proof
 from twokey.domain.errors import Conflict, Invalid, NotFound, Refused
@@ -47,13 +56,40 @@ def _authenticator(request: Request) -> Authenticator:
     return authenticator
 
 
+class StrictBodies(APIRoute):
+    """A route that reads its body strictly, so that what is checked, signed and stored is one and the same text."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, behind the check of the body."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            if self.body_field is not None:
+                strict_json(await request.body())
+            return await handler(request)
+
+        return handle
+
+
+def strict_json(body: bytes) -> None:
+    """Raise Invalid for a body that is not JSON in the strict sense. An empty one is for the route to judge."""
+    try:
+        if body:
+            msgspec.json.decode(body)
+    except RecursionError:
+        raise Invalid("body", "is nested too deeply", "JSON of a sensible depth") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Invalid("body", f"is not JSON: {error}", "a JSON object in UTF-8") from None
+
+
 Serves = Annotated[Services, Depends(_services)]
 Authenticates = Annotated[Authenticator, Depends(_authenticator)]
 
 
 def _caller(request: Request, authenticator: Authenticates) -> Caller:
-    caller = authenticator.caller(request.method, request.headers, request.cookies)
+    caller = authenticator.caller(request.headers, request.cookies)
     request.state.caller = caller
+    authenticator.check_origin(caller, request.method, request.headers, request.cookies)
     return caller
 
 
@@ -90,7 +126,7 @@ def address_of(request: Request) -> str:
 
 def prove(request: Request, caller: Caller, password: str) -> Proof | None:
     """Fresh proof by password for this call."""
-    return _authenticator(request).prove(caller, password, address_of(request))
+    return _authenticator(request).prove(caller, password)
 
 
 def answer(request: Request, error: Exception) -> JSONResponse:
@@ -99,32 +135,48 @@ def answer(request: Request, error: Exception) -> JSONResponse:
         error = _invalid(error)
     if not isinstance(error, OURS):
         log.exception("a request failed", exc_info=error)
-    elif request.method not in SAFE_METHODS:
+    elif _worth_recording(request, error):
         _record(request, error)
     document = problem_of(error)
     return JSONResponse(document, document["status"], headers_of(error), media_type=MEDIA_TYPE)
 
 
+def _worth_recording(request: Request, error: Exception) -> bool:
+    """What was tried and refused: every call that would change something, and every reading that somebody may not."""
+    return request.method not in SAFE_METHODS or isinstance(error, Refused)
+
+
 def _record(request: Request, error: Exception) -> None:
-    caller: Caller | None = getattr(request.state, "caller", None)
-    if caller is None and not request.url.path.endswith("/session"):
-        return
-    route = request.scope.get("route")
-    subject = next(iter(request.path_params.values()), request.url.path)
-    actor = caller.actor if caller else None
-    attempt = Attempt(
-        actor=actor,
-        action=f"refused.{getattr(route, 'name', 'call')}",
-        subject=str(subject),
-        project=(actor.project if actor else "") or request.path_params.get("project", ""),
-        environment=(actor.environment if actor else "") or request.path_params.get("environment", ""),
-    )
-    record(_services(request).store, attempt, error)
+    """Put a refusal of somebody who is known on record. Whatever happens here, the caller hears the refusal."""
+    try:
+        if (caller := _known_caller(request)) is not None:
+            record(_services(request).store, _attempt(request, caller.actor), error)
+    except Exception:
+        log.exception("a refusal could not be put on record: %r", error)
+
+
+def _known_caller(request: Request) -> Caller | None:
+    """Who calls; found out here where the call was refused before anybody asked."""
+    known: Caller | None = getattr(request.state, "caller", None)
+    if known is not None:
+        return known
+    try:
+        return _authenticator(request).caller(request.headers, request.cookies)
+    except Unauthenticated:
+        return None
+
+
+def _attempt(request: Request, actor: Actor) -> Attempt:
+    given = request.path_params
+    place = {name: getattr(actor, name) or given.get(name, "") for name in ("project", "environment")}
+    subject = next((given[name] for name in ("id", "key") if name in given), request.url.path)
+    name = getattr(request.scope.get("route"), "name", "call")
+    return Attempt(actor=actor, action=f"refused.{name}", subject=subject, **place)
 
 
 def _invalid(error: RequestValidationError) -> Invalid:
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part != "body"]
+    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
     return Invalid(".".join(place) or "body", first["msg"], _accepted(first))
 
 

@@ -1,4 +1,7 @@
-"""The one place where errors become HTTP answers: RFC 9457 problem details."""
+"""The one place where errors become HTTP answers: RFC 9457 problem details.
+
+Rule: what a caller sent is repeated in part only, and as text that can be sent, so that no input fails its own refusal.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,17 @@ from twokey.surfaces.auth import Throttled, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "urn:twokey:problem:"
+MAX_TEXT = 4000
 
 
 def problem(status: int, kind: str, title: str, detail: str, **more: Any) -> dict[str, Any]:
     """A problem document."""
-    shown = {key: value for key, value in more.items() if value is not None and value != ""}
-    return {"type": TYPE_BASE + kind, "title": title, "status": status, "detail": detail, **shown}
+    shown = {key: _told(value) for key, value in more.items() if value is not None and value != ""}
+    return {"type": TYPE_BASE + kind, "title": title, "status": status, "detail": _told(detail), **shown}
+
+
+def _told(value: Any) -> Any:
+    return value[:MAX_TEXT].encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def problem_of(error: Exception) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_partial_indexes_and_deferred_references_are_the_same_too(store: SqlStor
 def test_migrating_twice_changes_nothing(store: SqlStore) -> None:
     store.migrate()
     with store.engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [("0002",)]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [("0003",)]
 
 
 def test_a_store_of_a_newer_version_is_left_alone(store: SqlStore) -> None:

@@ -73,7 +73,8 @@ SIGNALS = Kind(
     type=Signal,
     table=tables.signals,
     columns=_fields("case", "project", "environment", "fingerprint")
-    | {"starts_at": attrgetter("alert.starts_at"), "status": _signal_status},
+    | {"starts_at": attrgetter("alert.starts_at"), "status": _signal_status}
+    | {name: attrgetter(f"alert.{name}") for name in ("name", "workflow", "service")},
     unique=(Unique(("project", "environment", "fingerprint", "starts_at"), where=(("status", "firing"),)),),
 )
 FINDINGS = Kind(noun="finding", type=Finding, table=tables.findings, columns=_fields("case", "author"))

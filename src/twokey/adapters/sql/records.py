@@ -10,6 +10,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -56,7 +57,7 @@ class SqlRecords(Generic[R]):
         if self._transaction.write(statement) == 0:
             raise NotFound(self._kind.noun, str(row["id"]))
 
-    def where(self, *, limit: int = 100, before: str | None = None, **equals: str | None) -> tuple[R, ...]:
+    def where(self, *, limit: int = 100, before: str | None = None, **equals: str | datetime | None) -> tuple[R, ...]:
         """Records whose columns equal the given values, newest first, older than the record `before`.
 
         A value of None does not filter. Raises NotFound where `before` is no record, TypeError for an unknown column.
@@ -65,7 +66,7 @@ class SqlRecords(Generic[R]):
         rows = self._transaction.rows(query.order_by(self._table.c.seq.desc()).limit(max(0, limit)))
         return tuple(read(row.document, self._kind.type) for row in rows)
 
-    def count(self, **equals: str | None) -> int:
+    def count(self, **equals: str | datetime | None) -> int:
         """How many records have these values; None does not filter."""
         return self._transaction.number(select(func.count()).select_from(self._table).where(self._matches(equals)))
 

@@ -45,6 +45,11 @@ def _text(name: str) -> Column[str]:
     return Column(name, Text, nullable=False)
 
 
+def _later(name: str) -> Column[str]:
+    """A copy that came with a later migration: tables that had rows by then needed a value for them."""
+    return Column(name, Text, nullable=False, server_default="")
+
+
 def _maybe(name: str) -> Column[str | None]:
     return Column(name, Text, nullable=True)
 
@@ -85,6 +90,9 @@ signals = _records(
     _text("fingerprint"),
     _text("starts_at"),
     _text("status"),
+    _later("name"),
+    _later("workflow"),
+    _later("service"),
     by=[("case",), ("project", "environment", "fingerprint")],
 )
 Index(

@@ -7,6 +7,7 @@ from twokey.adapters.sql.audit_log import SqlAuditLog
 from twokey.adapters.sql.flags import Known, SqlFlags
 from twokey.adapters.sql.jobs import SqlJobs
 from twokey.adapters.sql.records import SqlRecords
+from twokey.adapters.sql.signals import SqlSignals
 from twokey.adapters.sql.transaction import Transaction
 from twokey.domain.approval import Approval
 from twokey.domain.case import Case
@@ -17,8 +18,7 @@ from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
 from twokey.domain.proposal import Proposal
-from twokey.domain.signal import Signal
-from twokey.ports import AuditLog, Flags, Ids, Jobs, Records
+from twokey.ports import AuditLog, Flags, Ids, Jobs, Records, Signals
 
 
 class SqlUnitOfWork:
@@ -27,7 +27,7 @@ class SqlUnitOfWork:
     def __init__(self, transaction: Transaction, ids: Ids, known: Known) -> None:
         self.now = transaction.now
         self.cases: Records[Case] = SqlRecords(transaction, kinds.CASES)
-        self.signals: Records[Signal] = SqlRecords(transaction, kinds.SIGNALS)
+        self.signals: Signals = SqlSignals(transaction)
         self.findings: Records[Finding] = SqlRecords(transaction, kinds.FINDINGS)
         self.evidence: Records[Evidence] = SqlRecords(transaction, kinds.EVIDENCE)
         self.proposals: Records[Proposal] = SqlRecords(transaction, kinds.PROPOSALS)

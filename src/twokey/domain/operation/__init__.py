@@ -52,7 +52,7 @@ from twokey.domain.operation.kinds import (
 )
 from twokey.domain.operation.law import Touched, apply, apply_all, reverse, reverse_all, touched
 from twokey.domain.operation.parsing import MAX_OPERATIONS, NAMES, parse_operation, parse_operations
-from twokey.domain.operation.ways import Proof, prove_ways_back, reached, rollback
+from twokey.domain.operation.ways import Proof, prove_ways_back, reached, rollback, rollback_now
 from twokey.domain.operation.words import (
     Line,
     Marker,
@@ -137,6 +137,7 @@ __all__ = [
     "reverse_all",
     "roll_back_to_baseline",
     "rollback",
+    "rollback_now",
     "rule_lines",
     "rung",
     "same_content",

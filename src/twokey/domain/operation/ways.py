@@ -75,6 +75,16 @@ def rollback(before: State, operations: Sequence[Operation]) -> tuple[Operation,
     return _to_baseline(before, after, flags) if flags else reverse_all(before, operations)
 
 
+def rollback_now(before: State, operations: Sequence[Operation], present: State) -> tuple[Operation, ...]:
+    """What takes everyone whom these operations reached to the baseline, from a state that has moved on since.
+
+    A flag that is no longer published serves nobody, and is left alone; nothing where that holds for all of them.
+    """
+    flags = reached(before, apply_all(before, operations), operations)
+    live = tuple(key for key in flags if key in present.controls and not present.controls[key].archived)
+    return _to_baseline(before, present, live)
+
+
 def _to_baseline(before: State, after: State, flags: tuple[str, ...]) -> tuple[Operation, ...]:
     """Disable these flags, and those which that would expose."""
     keys = set(flags)

@@ -11,12 +11,14 @@ from fastapi.responses import StreamingResponse
 from twokey.domain.audit import Entry
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor
-from twokey.ports import UnitOfWork
-from twokey.surfaces.calls import Acts, Serves
+from twokey.ports import Store
+from twokey.surfaces.calls import Acts, Serves, StrictBodies
 from twokey.surfaces.http_api.models import EntryView, VerificationView
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = APIRouter(prefix="/audit", tags=["audit"], route_class=StrictBodies)
 PAGE = 1000
+LAST = 2**63 - 1
+"""No log is longer, and no database counts further."""
 
 
 def _check(actor: Actor) -> None:
@@ -47,7 +49,7 @@ def entry_view(entry: Entry) -> EntryView:
 def list_entries(
     actor: Acts,
     services: Serves,
-    start: int = Query(0, ge=0),
+    start: int = Query(0, ge=0, le=LAST),
     limit: int = Query(100, ge=1, le=PAGE),
     case: str | None = None,
     newest_first: bool = False,
@@ -73,20 +75,21 @@ def export(actor: Acts, services: Serves) -> StreamingResponse:
     """The whole log, one entry a line, for verification elsewhere."""
     _check(actor)
 
-    def lines() -> Iterator[bytes]:
-        with services.store.read() as uow:
-            for entry in _all(uow):
-                yield msgspec.json.encode(entry) + b"\n"
-
     return StreamingResponse(
-        lines(),
+        (msgspec.json.encode(entry) + b"\n" for entry in _all(services.store)),
         media_type="application/x-ndjson",
         headers={"Content-Disposition": 'attachment; filename="twokey-audit.ndjson"'},
     )
 
 
-def _all(uow: UnitOfWork) -> Iterator[Entry]:
+def _all(store: Store) -> Iterator[Entry]:
+    """Every entry. The log only grows, so each page may be a transaction of its own: a slow reader holds none open."""
     start = 0
-    while page := uow.audit.entries(start=start, limit=PAGE):
+    while page := _page(store, start):
         yield from page
         start = page[-1].index + 1
+
+
+def _page(store: Store, start: int) -> tuple[Entry, ...]:
+    with store.read() as uow:
+        return uow.audit.entries(start=start, limit=PAGE)

@@ -15,7 +15,7 @@ from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor, Scope
 from twokey.domain.telemetry import Scope as Where
 from twokey.steps import check_evidence, close_case
-from twokey.surfaces.calls import Acts, Serves, check_reach, reads
+from twokey.surfaces.calls import Acts, Serves, StrictBodies, check_reach, reads
 from twokey.surfaces.http_api import series as charts
 from twokey.surfaces.http_api.case_views import Loaded, case_row, case_view, check_view, decision_view
 from twokey.surfaces.http_api.models import (
@@ -32,7 +32,7 @@ from twokey.surfaces.http_api.record import record_of
 from twokey.surfaces.services import Services
 from twokey.surfaces.shapes import Model
 
-router = APIRouter(prefix="/cases", tags=["cases"])
+router = APIRouter(prefix="/cases", tags=["cases"], route_class=StrictBodies)
 Reads = Annotated[Actor, reads(Scope.SIGNALS_READ)]
 
 

@@ -13,11 +13,11 @@ from twokey.domain.drafting import Draft
 from twokey.domain.identity import Actor, Scope
 from twokey.ports import UnitOfWork
 from twokey.steps import draft_proposal, reverse_change
-from twokey.surfaces.calls import Calls, Serves, check_reach, prove, reads
+from twokey.surfaces.calls import Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.case_views import change_view
 from twokey.surfaces.http_api.models import ChangeView, ReverseChange, ReverseResult
 
-router = APIRouter(prefix="/changes", tags=["changes"])
+router = APIRouter(prefix="/changes", tags=["changes"], route_class=StrictBodies)
 Reads = Annotated[Actor, reads(Scope.FLAGS_READ)]
 
 

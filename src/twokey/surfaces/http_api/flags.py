@@ -14,7 +14,7 @@ from twokey.domain.identity import Actor, Scope
 from twokey.domain.telemetry import Scope as Where
 from twokey.engine import evaluate, explain
 from twokey.ports import UnitOfWork
-from twokey.surfaces.calls import Serves, check_reach, reads
+from twokey.surfaces.calls import Serves, StrictBodies, check_reach, reads
 from twokey.surfaces.http_api import series as charts
 from twokey.surfaces.http_api.flag_views import flag_row, flag_view
 from twokey.surfaces.http_api.models import (
@@ -26,7 +26,7 @@ from twokey.surfaces.http_api.models import (
     SeriesView,
 )
 
-router = APIRouter(tags=["flags"])
+router = APIRouter(tags=["flags"], route_class=StrictBodies)
 PLACE = "/projects/{project}/environments/{environment}"
 
 

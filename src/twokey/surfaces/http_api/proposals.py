@@ -8,11 +8,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from twokey.domain.drafting import Draft
 from twokey.domain.identity import Actor, Scope
-from twokey.domain.operation import parse_operation
+from twokey.domain.operation import parse_operations
 from twokey.domain.proposal import ApplyMode, Proposal
 from twokey.steps import apply_change, draft_proposal, review_proposal
 from twokey.surfaces.auth import need_scope
-from twokey.surfaces.calls import Acts, Calls, Serves, check_reach, prove, reads
+from twokey.surfaces.calls import Acts, Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.models import (
     Approve,
     EditProposal,
@@ -26,7 +26,7 @@ from twokey.surfaces.http_api.proposal_views import proposal_row, proposal_view
 from twokey.surfaces.http_api.record import document_of
 from twokey.surfaces.services import Services
 
-router = APIRouter(prefix="/proposals", tags=["proposals"])
+router = APIRouter(prefix="/proposals", tags=["proposals"], route_class=StrictBodies)
 Reads = Annotated[Actor, reads(Scope.FLAGS_READ)]
 
 
@@ -54,7 +54,7 @@ def draft(body: NewProposal, actor: Acts, services: Serves) -> ProposalView:
         environment=body.environment,
         case=body.case,
         title=body.title,
-        operations=tuple(parse_operation(each) for each in body.operations),
+        operations=parse_operations(body.operations),
         reason=body.reason,
         expected_effect=body.expected_effect,
         justification=body.justification,
@@ -110,7 +110,7 @@ def edit(id: str, body: EditProposal, actor: Acts, services: Serves) -> Proposal
     """Replace a waiting proposal by an edited one: a new digest, no approvals."""
     need_scope(actor, Scope.PROPOSALS_WRITE)
     _find(services, id, actor)
-    operations = None if body.operations is None else tuple(parse_operation(each) for each in body.operations)
+    operations = None if body.operations is None else parse_operations(body.operations)
     changes = draft_proposal.Edit(
         digest=body.digest,
         operations=operations,
