@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mmh3 import mmh3_32_uintdigest
 from scipy.stats import chi2
 
 from tests.engine.documents import DOCUMENT
@@ -161,9 +162,21 @@ def test_what_is_no_unit_gets_the_baseline(value: object) -> None:
     assert resolution.metadata == {"missing_unit": "targetingKey"}
 
 
-@pytest.mark.parametrize("edge", [1, 2, 9_999, 10_000, 33_333, 49_999, 50_000, 66_667, 99_998, 99_999])
-def test_the_comparison_of_hashes_puts_every_edge_where_buckets_do(edge: int) -> None:
-    """The compiled function compares the hash itself with a rounded limit; the smallest hash of a bucket tells."""
-    limit = -(-(edge << 32) // 100_000)
-    assert limit * 100_000 >> 32 == edge
-    assert (limit - 1) * 100_000 >> 32 == edge - 1
+def at_the_edges_of_buckets() -> list[tuple[int, int]]:
+    """Units whose hash is the very first, or the very last, of its bucket."""
+    found = []
+    for unit in range(200_000):
+        hashed = mmh3_32_uintdigest(f"checkout\0{unit}".encode())
+        bucket = hashed * 100_000 >> 32
+        if bucket != (hashed - 1) * 100_000 >> 32 or bucket != (hashed + 1) * 100_000 >> 32:
+            found.append((unit, bucket))
+    return found
+
+
+def test_the_comparison_of_hashes_puts_every_edge_where_buckets_do() -> None:
+    """The compiled function compares the hash itself with a rounded limit; off by one, one of these would move."""
+    edges = at_the_edges_of_buckets()
+    assert len(edges) >= 5
+    for unit, bucket in edges:
+        inside = ("before", bucket), ("in", 1), ("after", 100_000 - bucket - 1)
+        assert served(snapshot_of(flag("checkout", *inside)), "checkout", unit) == "in"
