@@ -69,7 +69,9 @@ def test_while_the_server_is_away_the_last_good_serves_and_it_recovers(live: Liv
 def test_a_fresh_process_starts_from_the_disk(live: Live, client: Make, tmp_path: Path) -> None:
     cache = tmp_path / "deep" / "flags.json"
     source = live.stream()
-    client(source, cache=cache).start()
+    first = client(source, cache=cache)
+    first.start()
+    first.close()
     assert cache.stat().st_mode & 0o777 == 0o600
     live.stop()
     fresh = client(source, cache=cache)
@@ -108,7 +110,9 @@ def test_a_refused_token_is_an_error_that_says_so_and_heals_when_it_is_accepted(
 ) -> None:
     cache = tmp_path / "flags.json"
     source = getattr(live, way)()
-    client(source, cache=cache).start()
+    first = client(source, cache=cache)
+    first.start()
+    first.close()
     with live.world.store.begin() as uow:
         (token,) = uow.tokens.where(name="application", limit=1)
         uow.tokens.replace(replace(token, revoked_at=uow.now))

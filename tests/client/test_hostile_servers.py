@@ -214,6 +214,36 @@ def test_a_head_that_drips_byte_by_byte_holds_nobody(client: Make) -> None:
     assert "in time" in str(heard[0].trouble)
 
 
+def test_a_body_that_drips_byte_by_byte_holds_nobody(client: Make) -> None:
+    def drip(visitor: Visitor) -> None:
+        visitor.send(plain(b"", length=1000))
+        while not visitor.over.wait(0.05):
+            visitor.send(b" ")
+
+    with hostile(drip, said(plain(GOOD.to_json()))) as server:
+        poll = Poll(url=server.url, token="t", project="support", environment="production", connect_timeout=0.5)
+        follower = client(poll, reporting=None)
+        heard: list[Event] = []
+        follower.listen(heard.append)
+        assert follower.start(patience=20) is Status.READY
+    assert "next to nothing" in str(heard[0].trouble)
+
+
+def test_a_sender_that_is_slow_and_not_stopped_is_waited_for(client: Make) -> None:
+    document = GOOD.to_json() + b" " * 300_000
+
+    def slow(visitor: Visitor) -> None:
+        visitor.send(plain(b"", length=len(document)))
+        for start in range(0, len(document), 30_000):
+            visitor.send(document[start : start + 30_000])
+            visitor.over.wait(0.08)
+        visitor.linger()
+
+    with hostile(slow, said(b"")) as server:
+        poll = Poll(url=server.url, token="t", project="support", environment="production", connect_timeout=0.5)
+        assert client(poll, reporting=None).start(patience=20) is Status.READY
+
+
 def test_a_stream_that_drips_without_finishing_a_line_counts_as_lost(client: Make) -> None:
     def drip(visitor: Visitor) -> None:
         visitor.stream(whole(GOOD))

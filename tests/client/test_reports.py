@@ -265,6 +265,29 @@ class _Short:
         return
 
 
+def test_what_is_recorded_while_a_batch_is_under_way_goes_out_at_the_end(client: Make, tmp_path: Path) -> None:
+    bodies: list[dict[str, Any]] = []
+    go_on = threading.Event()
+
+    def take(visitor: Visitor) -> None:
+        bodies.append(json.loads(visitor.body()))
+        go_on.wait(10)
+        visitor.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    path = tmp_path / "flags.json"
+    path.write_bytes(GOOD.to_json())
+    with hostile(take) as server:
+        sender = client(File(path=path), reporting=Reporting(url=server.url, token="t", every=0.02))
+        sender.start()
+        sender.evaluate(FLAG, staff(1))
+        eventually(lambda: bodies, "the first batch")
+        sender.evaluate(FLAG, staff(2))
+        threading.Timer(0.1, go_on.set).start()
+        sender.close(patience=20)
+        assert sender.counts.sent == 2
+    assert [each["exposures"][0]["unit"] for each in bodies] == ["c-1", "c-2"]
+
+
 def test_a_refused_token_drops_the_batch_with_a_count_and_the_thread_lives(live: Live, client: Make) -> None:
     source = live.stream()
     sender = client(source, reporting=Reporting(every=0.02, token="unknown"))

@@ -3,7 +3,7 @@
 Rules this module keeps:
 
 * Every wait has an end: to connect, for the head of the answer (as a whole, so that a server which sends its head
-  byte by byte gains nothing), between two pieces of a body.
+  byte by byte gains nothing), between two pieces of a body, and for a body that drips (`Pulse`).
 * The token goes to the configured server alone: redirects are not followed.
 * What goes wrong has a name (`twokey.client.troubles`); what the server says of it is quoted, shortened.
 
@@ -16,6 +16,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -45,6 +46,26 @@ class _Problem(msgspec.Struct):
     """What an error's body says, in the shape of RFC 9457."""
 
     detail: str = ""
+
+
+class Pulse:
+    """Tells a slow sender from one that drips: in `silence` seconds it must finish something, or send `STEP` bytes."""
+
+    STEP = 16 * 1024
+
+    def __init__(self, silence: float) -> None:
+        self._silence = silence
+        self._beat = time.monotonic()
+        self._finished = 0
+        self._bytes = 0
+
+    def note(self, size: int, finished: int) -> None:
+        """So many bytes came, and so many things are finished by now; raises Unreachable when that is too little."""
+        now, self._bytes = time.monotonic(), self._bytes + size
+        if finished > self._finished or self._bytes >= self.STEP:
+            self._beat, self._finished, self._bytes = now, finished, 0
+        elif now - self._beat > self._silence:
+            raise Unreachable(f"the server has sent next to nothing for {self._silence:g} seconds")
 
 
 class Exchange:
@@ -86,11 +107,12 @@ class Exchange:
             raise Truncated(f"the answer lacks its last {answer.length} bytes")
 
     def body(self, limit: int) -> bytes:
-        """The whole body, within the server's patience; `NotServed` where it is larger than `limit` bytes."""
-        found = bytearray()
-        with _named(self), self._deadline():
+        """The whole body; `NotServed` where it is larger than `limit` bytes."""
+        found, pulse = bytearray(), Pulse(self._server.patience)
+        with _named(self):
             for piece in self.pieces(self._server.patience):
                 found += piece
+                pulse.note(len(piece), finished=0)
                 if len(found) > limit:
                     raise NotServed(f"the answer is larger than {limit} bytes")
         return bytes(found)

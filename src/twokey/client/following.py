@@ -16,7 +16,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from twokey.client.backoff import Backoff
-from twokey.client.exchange import Exchange, Server
+from twokey.client.exchange import Exchange, Pulse, Server
 from twokey.client.frames import MAX_FRAME, Frame, Frames
 from twokey.client.keeper import Keeper, Status
 from twokey.client.reading import KINDS, read_message, read_snapshot, snapshot_of, sound
@@ -74,7 +74,7 @@ class StreamFollowing:
         self._continue = keeper.status is Status.READY
 
     def _take(self, exchange: Exchange, keeper: Keeper, continues: bool) -> None:
-        frames, lines, heard = Frames(MAX_FRAME), 0, time.monotonic()
+        frames, pulse = Frames(MAX_FRAME), Pulse(self._spec.silence)
         try:
             for piece in exchange.pieces(self._spec.silence):
                 for frame in frames.feed(piece):
@@ -83,20 +83,13 @@ class StreamFollowing:
                     # Asked to go on from the revision held, the server has nothing to add.
                     continues = False
                     keeper.confirm()
-                if frames.lines > lines:
-                    lines, heard = frames.lines, time.monotonic()
-                self._check_silence(heard)
+                pulse.note(len(piece), frames.lines)
         except Unreachable as error:
             if frames.unfinished:
                 raise Truncated(f"the stream ended in the middle of a message: {error}") from error
             raise
         if frames.unfinished:
             raise Truncated("the stream ended in the middle of a message")
-
-    def _check_silence(self, heard: float) -> None:
-        """A sender that drips a byte now and then is as good as gone."""
-        if time.monotonic() - heard > self._spec.silence:
-            raise Unreachable(f"the server has finished no line for {self._spec.silence:g} seconds")
 
     def cut(self) -> None:
         """End the connection."""

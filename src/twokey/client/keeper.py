@@ -144,12 +144,15 @@ class Keeper:
     def replace(self, snapshot: Snapshot) -> None:
         """Take a snapshot into use, whatever was held."""
         held, self._confirmed = self.held, True
-        if held is None or held.digest != snapshot.digest:
+        moved = held is None or held.digest != snapshot.digest
+        if moved:
             self.view = View(snapshot)
-            self._save(snapshot)
         self._turn(Status.READY, None)
-        if held is not None and held.digest != snapshot.digest:
+        if held is not None and moved:
             self._tell(Event(kind=EventKind.CHANGED, flags=changed_flags(held, snapshot)))
+        if moved and self._disk is not None:
+            # Last, because writing thousands of flags takes longer than all the rest.
+            self._disk.save(snapshot)
 
     def confirm(self) -> None:
         """The source says that the snapshot held is the current one."""
@@ -180,10 +183,6 @@ class Keeper:
     def _serving(self) -> str:
         held = self.held
         return "there is no snapshot yet" if held is None else f"revision {held.revision} keeps serving"
-
-    def _save(self, snapshot: Snapshot) -> None:
-        if self._disk is not None:
-            self._disk.save(snapshot)
 
     def _tell(self, event: Event) -> None:
         for listener in tuple(self.listeners):

@@ -113,8 +113,10 @@ class Reporter:
         backoff, window_ends = Backoff(), time.monotonic() + self._reporting.window
         pace = Backoff(self._reporting.every, self._reporting.every)
         wait = pace.next()
-        while not self._stop:
+        last = False
+        while not last:
             self._rest(wait)
+            last = self._stop  # one more round begins after the end was asked for, and takes all that was recorded
             if time.monotonic() >= window_ends:
                 self._recorder.forget_met()
                 window_ends = time.monotonic() + self._reporting.window
