@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from openfeature import api
 from openfeature.evaluation_context import EvaluationContext
+from openfeature.hook import Hook, HookContext
 from openfeature.provider.in_memory_provider import InMemoryProvider
 from openfeature.track import TrackingEventDetails
 
@@ -23,7 +25,7 @@ from tests.client.hostile import Visitor, hostile
 from tests.client.live import Live, eventually
 from tests.client.test_hostile_servers import GOOD
 from tests.support import processes
-from tests.support.world import ENVIRONMENT, FLAG, PROJECT
+from tests.support.world import ENVIRONMENT, FLAG, PROJECT, initial_state
 from twokey.client import FALLBACK, File, Reporting, TwokeyClient, TwokeyProvider, exposure, recorder, reporter
 from twokey.domain.operation import SetEnabled
 from twokey.domain.telemetry import ExposureCount, Scope
@@ -33,6 +35,17 @@ Make = Callable[..., TwokeyClient]
 SOON = Reporting(every=0.02)
 NEVER = Reporting(every=3600.0)
 WHERE = Scope(project=PROJECT, environment=ENVIRONMENT, flag=FLAG)
+
+
+NOWHERE = Reporting(url="http://127.0.0.1:9", token="t", every=3600.0)
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> File:
+    """The flags without a server."""
+    path = tmp_path / "flags.json"
+    path.write_bytes(initial_state().snapshot().to_json())
+    return File(path=path)
 
 
 def staff(number: int = 1) -> dict[str, Any]:
@@ -92,8 +105,8 @@ def test_a_window_later_the_unit_counts_as_met_again(live: Live, client: Make) -
     eventually(met_again, "a second window")
 
 
-def test_errors_and_contexts_without_a_unit_are_no_exposures(live: Live, client: Make) -> None:
-    sender = client(live.stream(), reporting=NEVER)
+def test_errors_and_contexts_without_a_unit_are_no_exposures(offline: File, client: Make) -> None:
+    sender = client(offline, reporting=NOWHERE)
     sender.start()
     sender.evaluate("nobody", staff())
     sender.evaluate(FLAG, {"targetingKey": "u-1", "email": "ada@example.com"})
@@ -181,6 +194,27 @@ def test_through_openfeature_the_block_records_once_what_was_served(live: Live) 
     assert [each.exposures for each in live.world.telemetry.exposure_counts(header)] == [1]
 
 
+class AsksAnother(Hook):
+    """A hook that looks at another flag before each evaluation of the first."""
+
+    def after(self, hook_context: HookContext, details: Any, hints: Any) -> None:
+        if hook_context.flag_key == FLAG:
+            api.get_client("app").get_boolean_value("new_header", False, hook_context.evaluation_context)
+
+
+def test_what_a_hook_asks_on_the_way_is_an_exposure_of_its_own(live: Live) -> None:
+    provider = TwokeyProvider(live.stream(), reporting=NEVER)
+    api.set_provider_and_wait(provider, "app")
+    flags = api.get_client("app")
+    flags.add_hooks([AsksAnother()])
+    with exposure(flags, FLAG, "baseline", EvaluationContext("u-1", staff())) as shown:
+        shown.served("baseline")
+    provider.shutdown()
+    assert [(each.assigned, each.served) for each in counted(live)] == [("reranker_v2", "baseline")]
+    header = Scope(project=PROJECT, environment=ENVIRONMENT, flag="new_header")
+    assert [(each.assigned, each.served) for each in live.world.telemetry.exposure_counts(header)] == [("on", "on")]
+
+
 def test_the_block_works_with_any_provider(live: Live) -> None:
     api.set_provider_and_wait(InMemoryProvider({}), "other")
     with exposure(api.get_client("other"), FLAG, "baseline") as shown:
@@ -206,10 +240,9 @@ def test_tracked_values_arrive_for_each_unit_that_flags_bucket_by(live: Live) ->
     assert provider.client.counts.dropped == 2, "one is no number, one has no unit"
 
 
-def test_what_waits_is_bounded_and_what_is_more_is_counted(live: Live, client: Make) -> None:
-    sender = client(live.stream(), reporting=Reporting(every=3600.0, limit=100))
+def test_what_waits_is_bounded_and_what_is_more_is_counted(offline: File, client: Make) -> None:
+    sender = client(offline, reporting=replace(NOWHERE, limit=100))
     sender.start()
-    live.stop()
 
     def flood(thread: int) -> None:
         for number in range(1000):
@@ -328,8 +361,8 @@ def test_closing_sends_what_waits(live: Live) -> None:
     assert counted(live)[0].units == 2500
 
 
-def test_nothing_is_kept_when_nothing_is_to_be_reported(live: Live, client: Make) -> None:
-    quiet = client(live.stream(), reporting=None)
+def test_nothing_is_kept_when_nothing_is_to_be_reported(offline: File, client: Make) -> None:
+    quiet = client(offline, reporting=None)
     quiet.start()
     quiet.evaluate(FLAG, staff())
     quiet.track("clicks", staff())
@@ -405,8 +438,8 @@ class Trap(dict[str, Any]):
         raise RuntimeError("out of order")
 
 
-def test_a_context_whose_own_code_raises_costs_its_exposure_alone(live: Live, client: Make) -> None:
-    sender = client(live.stream(), reporting=NEVER)
+def test_a_context_whose_own_code_raises_costs_its_exposure_alone(offline: File, client: Make) -> None:
+    sender = client(offline, reporting=NOWHERE)
     sender.start()
     assert sender.evaluate("new_header", Trap(targetingKey="u-1")).value is True
     with sender.exposure("new_header", Trap(targetingKey="u-1")) as shown:
@@ -443,9 +476,9 @@ def test_a_burst_is_sent_before_it_overflows(live: Live, client: Make) -> None:
     eventually(lambda: sender.counts.sent == 60, "the burst, long before its time")
 
 
-def test_the_units_remembered_as_met_are_bounded(live: Live, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_units_remembered_as_met_are_bounded(offline: File, client: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "MAX_MET", 10)
-    sender = client(live.stream(), reporting=NEVER)
+    sender = client(offline, reporting=NOWHERE)
     sender.start()
     for number in range(100):
         sender.evaluate(FLAG, staff(number))
