@@ -97,9 +97,21 @@ def test_what_was_saved_is_loaded_and_belongs_to_its_owner_alone(tmp_path: Path)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+BARE = GOOD.to_json().replace(f'"digest":"{GOOD.digest}",'.encode(), b"")
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", TAMPERED, GOOD.to_json()[:-200], b"[]", b"\xff\xfe", GOOD.to_json().replace(b"twokey/1", b"twokey/2")],
+    [
+        b"",
+        b"{",
+        TAMPERED,
+        BARE,
+        GOOD.to_json()[:-200],
+        b"[]",
+        b"\xff\xfe",
+        GOOD.to_json().replace(b"twokey/1", b"twokey/2"),
+    ],
 )
 def test_a_damaged_file_counts_as_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "flags.json"
