@@ -422,21 +422,39 @@ def test_segments_that_are_too_entangled_stay_with_the_reference() -> None:
     assert evaluate(snapshot, "f", {"x": "v"}).variation == "a"
 
 
-def test_a_caller_at_the_end_of_its_stack_leaves_the_flag_for_another() -> None:
-    names = [f"f{number:02}" for number in range(30)]
-    chain = [other(names[0]), *(other(above, below) for below, above in pairwise(names))]
-    snapshot = Snapshot.from_json({**DOCUMENT, "segments": [], "flags": chain})
+def test_a_caller_at_the_end_of_its_stack_leaves_the_flag_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = flag_alone(two("f"))
+    with monkeypatch.context() as patching:
+        patching.setattr(compiler, "flag_function", deep)
+        for _ in range(50):
+            assert evaluate(snapshot, "f", {}) == by_reference(snapshot, "f", {})
+    assert snapshot.compile_failures == ()
+    compiled(snapshot)
 
-    def deep(levels: int) -> None:
-        if levels:
-            deep(levels - 1)
-        for _ in range(40):
-            evaluate(snapshot, names[-1], {})
+
+def deep(*_: object) -> Any:
+    return deep()
+
+
+def test_wherever_on_the_stack_a_flag_is_compiled_nothing_is_held_against_it() -> None:
+    rule = {"id": "r", "clauses": [clause("semver_gt", "1.0.0")], "serve": {"variation": "b"}}
+    snapshot = flag_alone({**two("f"), "rules": [rule]})
+    programs = snapshot.programs
+    asked = 0
+
+    def all_the_way_down() -> None:
+        nonlocal asked
+        programs.answers.clear()
+        programs.used.add("f")
+        programs.credit = 1_000
+        evaluate(snapshot, "f", {})
+        asked += 1
+        all_the_way_down()
 
     with suppress(RecursionError):
-        deep(sys.getrecursionlimit())
-    assert snapshot.compile_failures == ()
-    assert evaluate(compiled(snapshot), names[-1], {}).variation == "a"
+        all_the_way_down()
+    assert asked > 100
+    assert programs.failures() == ()
 
 
 def test_every_operator_has_a_question() -> None:
