@@ -9,9 +9,9 @@ Rules kept here:
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,15 +21,12 @@ from twokey.domain.identity import Actor, Scope, Session, Token, User
 from twokey.steps.manage_access import person
 from twokey.surfaces.services import Services
 from twokey.surfaces.throttle import Throttle
+from twokey.surfaces.tokens import Tokens
+from twokey.surfaces.tokens import Unauthenticated as Unauthenticated  # the word of this floor for a stranger
 
 COOKIE = "twokey_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-TOKEN_CACHE_SECONDS = 5.0
-
-
-class Unauthenticated(PermissionError):
-    """Nobody, or nobody we know, is calling."""
 
 
 class Throttled(RuntimeError):
@@ -55,13 +52,12 @@ def csrf_of(secret: str) -> str:
 
 
 class Authenticator:
-    """Finds out who is calling. Holds the throttle of guesses and a short cache of tokens."""
+    """Finds out who is calling. Holds the throttle of guesses and the tokens that were used."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._throttle = Throttle()
-        self._tokens: dict[str, tuple[float, Token]] = {}
-        services.store.on_commit(self._tokens.clear)
+        self.tokens = Tokens(services.store, services.secrets, services.clock, services.hub)
 
     def caller(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Caller:
         """The caller of an API request. Raises Unauthenticated."""
@@ -94,23 +90,12 @@ class Authenticator:
 
     def token(self, bearer: str) -> Token:
         """The token of a bearer secret; raises Unauthenticated where it is unknown, expired or revoked."""
-        hashed = self._services.secrets.hash_secret(bearer)
-        token = self._cached(hashed)
-        expired = token.expires_at is not None and self._services.clock() >= token.expires_at
-        if token.revoked_at or expired:
-            raise Unauthenticated("the token is expired or revoked")
-        return token
+        return self.tokens.find(bearer)
 
-    def _cached(self, hashed: str) -> Token:
-        held = self._tokens.get(hashed)
-        if held is not None and held[0] > time.monotonic():
-            return held[1]
-        with self._services.store.read() as uow:
-            found = uow.tokens.where(secret_hash=hashed, limit=1)
-        if not found:
-            raise Unauthenticated("this token is not known")
-        self._tokens[hashed] = (time.monotonic() + TOKEN_CACHE_SECONDS, found[0])
-        return found[0]
+    async def token_soon(self, bearer: str) -> Token:
+        """`token`, for a coroutine: the store is asked in another thread, and only where memory has no answer."""
+        known = self.tokens.known(bearer)
+        return known if known is not None else await asyncio.to_thread(self.tokens.find, bearer)
 
     def sign_in(self, username: str, password: str, address: str) -> User:
         """The user, if the password fits. Raises Throttled, Unauthenticated."""

@@ -1,25 +1,68 @@
-"""The snapshot stream (SSE) on raw ASGI: first the snapshot, then a patch for every revision that follows."""
+"""The snapshot stream (SSE) on raw ASGI.
+
+Rules kept here:
+- a client that says where it is (`Last-Event-ID`) gets exactly the patches it has missed, one after the other; any
+  other gets the whole snapshot first; then both get a patch for every revision that follows;
+- a client that has missed nothing is told so at once, with a comment;
+- only a token that may evaluate every flag may follow: a snapshot shows all of the targeting.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
 import msgspec
 
 from twokey.domain.errors import NotFound, Refused
 from twokey.domain.identity import Scope, Token
-from twokey.engine import Snapshot
-from twokey.engine.patch import diff
-from twokey.engine.wire import PatchMessage, SnapshotMessage, StreamMessage
 from twokey.surfaces.auth import Authenticator, Unauthenticated, bearer_of, need_scope
-from twokey.surfaces.http_errors import MEDIA_TYPE, headers_of, problem_of
+from twokey.surfaces.http_errors import MEDIA_TYPE, headers_of, problem, problem_of
+from twokey.surfaces.hub import Broadcast, Edition, Mark, Receive, Send
 from twokey.surfaces.services import Services
+from twokey.surfaces.tokens import Tokens
 
-HEARTBEAT = 15.0
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+PATH = "/stream/v1/snapshot"
+COMMENT = b": nothing new\n\n"
+_OPENING = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"text/event-stream"),
+        (b"cache-control", b"no-store"),
+        (b"x-accel-buffering", b"no"),  # nginx would keep the events to itself until it has a buffer full
+    ],
+}
+
+
+class Follower:
+    """A client that follows the snapshots of its token's environment."""
+
+    __slots__ = ("_at", "_token", "_tokens", "place")
+
+    def __init__(self, tokens: Tokens, token: Token, at: Mark | None) -> None:
+        self._tokens, self._token, self._at = tokens, token, at
+        self.place = (token.project, token.environment)
+
+    def due(self, edition: Edition) -> Sequence[bytes]:
+        """The patches it has missed, or the whole snapshot."""
+        at = self._at
+        if at is edition.mark:
+            return ()
+        missed = None if at is None else edition.since(at)
+        self._at = edition.mark
+        if missed is None:
+            return edition.whole()
+        return missed or (COMMENT,)
+
+    def welcome(self) -> bool:
+        """Whether its token is still good."""
+        return self._tokens.is_good(self._token)
+
+    def farewell(self) -> bytes:
+        """It will come back, or be told why not."""
+        return b": the server ends this stream\n\n"
 
 
 class Stream:
@@ -27,71 +70,41 @@ class Stream:
 
     def __init__(self, services: Services, authenticator: Authenticator) -> None:
         self._hub, self._authenticator = services.hub, authenticator
+        self._broadcast = Broadcast(services.hub)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one client until it goes away."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        try:
-            token = await asyncio.to_thread(self._authenticator.token, bearer_of(headers) or "")
-            need_scope(token.actor(), Scope.FLAGS_EVALUATE)
-            snapshot = await asyncio.to_thread(self._hub.snapshot, token.project, token.environment)
-        except (Unauthenticated, Refused, NotFound) as error:
-            await _refuse(send, error)
+        if scope["method"] != "GET":
+            await _answer(send, problem(405, "method", "Method not allowed", "send a GET request"), {"Allow": "GET"})
             return
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")],
-            }
-        )
-        sender = asyncio.create_task(self._send_all(token, snapshot, send))
+        if self._broadcast.full:
+            full = problem(503, "full", "Too many streams", "this process keeps no more connections open")
+            await _answer(send, full, {"Retry-After": "5"})
+            return
         try:
-            await _until_gone(receive)
-        finally:
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            follower = await self._admitted(headers)
+        except (Unauthenticated, Refused, NotFound) as error:
+            await _answer(send, problem_of(error), headers_of(error))
+            return
+        await send(_OPENING)
+        await self._broadcast.serve(follower, receive, send)
 
-    async def _send_all(self, token: Token, snapshot: Snapshot, send: Send) -> None:
-        await _frame(send, snapshot.revision, _whole(snapshot))
-        while True:
-            moved = await self._hub.moved(HEARTBEAT)
-            newest = self._hub.snapshot(token.project, token.environment)
-            if newest.revision != snapshot.revision:
-                await _frame(send, newest.revision, _patch(snapshot, newest))
-                snapshot = newest
-            elif not moved:
-                await send({"type": "http.response.body", "body": b": still here\n\n", "more_body": True})
-
-
-def _whole(snapshot: Snapshot) -> SnapshotMessage:
-    return SnapshotMessage(revision=snapshot.revision, digest=snapshot.digest, snapshot=msgspec.Raw(snapshot.to_json()))
-
-
-def _patch(old: Snapshot, new: Snapshot) -> PatchMessage:
-    return PatchMessage(
-        from_revision=old.revision,
-        to_revision=new.revision,
-        digest=new.digest,
-        patch=msgspec.Raw(diff(old, new).to_json()),
-    )
+    async def _admitted(self, headers: dict[str, str]) -> Follower:
+        """The client, with what it follows in memory. Raises Unauthenticated, Refused, NotFound."""
+        token = await self._authenticator.token_soon(bearer_of(headers) or "")
+        need_scope(token.actor(), Scope.FLAGS_EVALUATE)
+        edition = await self._hub.edition_soon((token.project, token.environment))
+        at = Mark.parse(headers.get("last-event-id", ""))
+        if at is not None and at.revision > edition.mark.revision:
+            await asyncio.to_thread(self._hub.refresh)  # it was elsewhere, and knows more than we do
+        elif at is None:
+            await asyncio.to_thread(edition.whole)
+        return Follower(self._authenticator.tokens, token, at)
 
 
-async def _frame(send: Send, revision: int, message: StreamMessage) -> None:
-    kind = "snapshot" if isinstance(message, SnapshotMessage) else "patch"
-    head = f"id: {revision}\nevent: {kind}\ndata: ".encode()
-    body = head + msgspec.json.encode(message) + b"\n\n"
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-async def _until_gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _refuse(send: Send, error: Exception) -> None:
-    document = problem_of(error)
-    headers = [(b"content-type", MEDIA_TYPE.encode())]
-    headers += [(name.lower().encode(), value.encode()) for name, value in headers_of(error).items()]
-    await send({"type": "http.response.start", "status": document["status"], "headers": headers})
+async def _answer(send: Send, document: dict[str, Any], headers: dict[str, str]) -> None:
+    shown: Iterable[tuple[str, str]] = ({"Content-Type": MEDIA_TYPE} | headers).items()
+    encoded = [(name.lower().encode(), value.encode()) for name, value in shown]
+    await send({"type": "http.response.start", "status": document["status"], "headers": encoded})
     await send({"type": "http.response.body", "body": msgspec.json.encode(document)})

@@ -1,0 +1,7 @@
+"""The published snapshots in memory, and everybody who waits for the next one."""
+
+from twokey.surfaces.hub.broadcast import Audience, Broadcast, Receive, Send
+from twokey.surfaces.hub.editions import Edition, Mark
+from twokey.surfaces.hub.hub import Hub, Moved, Place
+
+__all__ = ["Audience", "Broadcast", "Edition", "Hub", "Mark", "Moved", "Place", "Receive", "Send"]
