@@ -228,7 +228,7 @@ def test_a_flag_is_shown_with_its_targeting_and_explained(server: Doors) -> None
     mara = server.person("mara")
     place = f"/api/v1/projects/{PROJECT}/environments/{ENVIRONMENT}"
     rows = {each["key"]: each for each in mara.get(f"{place}/flags").json()}
-    assert rows[FLAG]["reach"] == "all by internal, 10 % by pro-10"
+    assert rows[FLAG]["reach"] == "all of internal, 10 % of pro-10"
     shown = mara.get(f"{place}/flags/{FLAG}").json()
     assert any("10 %" in each["text"] for each in shown["lines"])
     context = {"conversation": "c-1", "targetingKey": "u", "plan": "free"}

@@ -390,9 +390,7 @@ def _text(entry: Entry) -> str:
     detail = entry.happening.detail
     if isinstance(verdicts := detail.get("verdicts"), dict):
         return "; ".join(f"{guardrail} {status}".replace("_", " ") for guardrail, status in verdicts.items())
-    told = next(
-        (detail[key] for key in ("problem", "summary", "title", "text", "name", "choice", "note") if detail.get(key)),
-        "",
-    )
+    told = next((detail[key] for key in ("problem", "summary", "title", "text", "name", "note") if detail.get(key)), "")
+    told = str(detail["choice"]).replace("_", " ") if detail.get("choice") else told
     verb = entry.happening.action.replace(".", " ").replace("_", " ")
     return f"{verb}: {told}" if told else verb

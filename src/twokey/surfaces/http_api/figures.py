@@ -26,7 +26,7 @@ def tile(guardrail: Guardrail, verdict: Verdict | None, gaps: Collection[str]) -
         value=value,
         text=figure(guardrail, value) if joined else "not joined",
         limit_text=f"limit {figure(guardrail, guardrail.limit)}",
-        change_text=_change(guardrail, value, verdict.baseline_value if verdict else None),
+        change_text=_change(guardrail, value, verdict),
         state=_STATES[verdict.status] if verdict and joined else "gap",
     )
 
@@ -43,9 +43,10 @@ def figure(guardrail: Guardrail, value: float | None) -> str:
     return f"{text} {guardrail.unit_label}".strip()
 
 
-def _change(guardrail: Guardrail, value: float | None, baseline: float | None) -> str:
-    if value is None or baseline is None:
+def _change(guardrail: Guardrail, value: float | None, verdict: Verdict | None) -> str:
+    if value is None or verdict is None or verdict.baseline_value is None:
         return ""
+    other, against = verdict.baseline_value, "before" if verdict.observational else "baseline"
     if guardrail.kind is GuardrailKind.RATE:
-        return f"{100 * (value - baseline):+.1f} points against baseline"
-    return f"{100 * (value / baseline - 1):+.0f} % against baseline" if baseline else ""
+        return f"{100 * (value - other):+.1f} points against {against}"
+    return f"{100 * (value / other - 1):+.0f} % against {against}" if other else ""

@@ -52,7 +52,7 @@ def reach(flag: Flag) -> str:
     """In words: who gets something other than the baseline."""
     if not flag.enabled:
         return "off: baseline for everyone"
-    parts = [f"{part} by {rule.id}" for rule in flag.rules if (part := _beyond(flag, rule.serve))]
+    parts = [f"{part} of {rule.id}" for rule in flag.rules if (part := _beyond(flag, rule.serve))]
     parts += [f"{part} of the rest"] if (part := _beyond(flag, flag.otherwise)) else []
     listed = sum(len(each.units) for each in flag.targets if each.variation != flag.baseline)
     parts += [f"{listed} listed"] if listed else []

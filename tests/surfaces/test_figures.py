@@ -1,0 +1,51 @@
+"""Figures for people say what they are compared with."""
+
+from __future__ import annotations
+
+import pytest
+
+from twokey.domain.guardrail import Guardrail, GuardrailKind, Verdict, VerdictReason, VerdictStatus
+from twokey.surfaces.http_api.figures import tile
+
+LATENCY = Guardrail(key="p95", metric="latency_ms", kind=GuardrailKind.TAIL, limit=4000, unit_label="ms")
+RATE = Guardrail(key="corrections", metric="correction", kind=GuardrailKind.RATE, limit=0.15)
+
+
+def verdict(guardrail: Guardrail, value: float, other: float | None, *, observational: bool) -> Verdict:
+    return Verdict(
+        guardrail=guardrail.key,
+        metric=guardrail.metric,
+        kind=guardrail.kind,
+        status=VerdictStatus.HOLDING,
+        reason=VerdictReason.HARM_EXCLUDED,
+        sentence="",
+        observational=observational,
+        alpha=0.05,
+        margin=0.25,
+        limit=guardrail.limit,
+        candidate_value=value,
+        baseline_value=other,
+        method="label",
+    )
+
+
+@pytest.mark.parametrize(
+    ("guardrail", "value", "other", "observational", "words"),
+    [
+        (LATENCY, 6000.0, 3000.0, False, "+100 % against baseline"),
+        (LATENCY, 3000.0, 6000.0, True, "-50 % against before"),
+        (RATE, 0.09, 0.23, True, "-14.0 points against before"),
+        (RATE, 0.23, 0.09, False, "+14.0 points against baseline"),
+        (LATENCY, 3000.0, None, True, ""),
+        (LATENCY, 3000.0, 0.0, False, ""),
+    ],
+)
+def test_a_change_says_what_it_is_measured_against(
+    guardrail: Guardrail, value: float, other: float | None, observational: bool, words: str
+) -> None:
+    assert tile(guardrail, verdict(guardrail, value, other, observational=observational), ()).change_text == words
+
+
+def test_a_metric_that_is_not_joined_has_no_figure() -> None:
+    shown = tile(RATE, verdict(RATE, 0.09, 0.23, observational=False), {"gap-not_joined-correction"})
+    assert (shown.value, shown.text, shown.change_text, shown.state) == (None, "not joined", "", "gap")
