@@ -26,10 +26,14 @@ from twokey.engine import (
     SegmentRule,
     Snapshot,
     apply_patch,
+    bucketing,
     carry_over,
+    checks,
     compiler,
     diff,
     evaluate,
+    reference,
+    source,
 )
 from twokey.engine.asking import ready, ready_members
 from twokey.engine.operators import MEANINGS, holds
@@ -393,6 +397,33 @@ def test_a_flag_too_large_to_compile_at_once_stays_with_the_reference() -> None:
     (failure,) = snapshot.compile()
     assert (failure.flag, failure.problem) == ("f", "TooLargeError: 600 rules and clauses; at most 400 are compiled")
     assert evaluate(snapshot, "f", {"x": "v299"}).rule == "r299"
+
+
+def test_a_rollout_over_too_many_ranges_stays_with_the_reference() -> None:
+    names = [f"v{number}" for number in range(500)]
+    flag = {
+        **other("f"),
+        "variations": [{"key": name, "value": name} for name in names],
+        "baseline": names[0],
+        "otherwise": {"rollout": {"weights": [[name, 200] for name in names]}},
+    }
+    snapshot = flag_alone(flag)
+    assert [failure.problem for failure in snapshot.compile()] == [
+        "TooLargeError: 500 ranges; at most 400 are compiled"
+    ]
+    assert len({evaluate(snapshot, "f", {"targetingKey": f"u-{number}"}).value for number in range(500)}) > 200
+
+
+def test_another_bucketing_is_asked_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as the comparison of hashes that stands for our own."""
+    more = {"twokey-1": bucketing.bucket, "length-1": lambda salt, unit: (len(salt) + len(unit)) * 1_000}
+    for module in (bucketing, checks, reference, source):
+        monkeypatch.setattr(module, "BUCKETINGS", more)
+    rollout = {"weights": [["a", 4_000], ["b", 96_000]]}
+    snapshot = compiled(flag_alone({**two("f"), "bucketing": "length-1", "otherwise": {"rollout": rollout}}))
+    for unit, wanted in (("u", "a"), ("uu", "a"), ("uuu", "b"), (7, "a"), ("\ud800", "a")):
+        assert_same(snapshot, "f", {"targetingKey": unit})
+        assert evaluate(snapshot, "f", {"targetingKey": unit}).variation == wanted
 
 
 def test_flags_that_are_too_entangled_stay_with_the_reference() -> None:
