@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from tests.engine.documents import DOCUMENT, clause, other
 from twokey.engine import Invalid, Patch, Snapshot, apply_patch, diff
+from twokey.engine.patch import successor
 
 BASE = Snapshot.from_json(DOCUMENT)
 
@@ -95,3 +96,10 @@ def test_a_malformed_patch_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(Invalid) as caught:
         Patch.from_json(data)
     assert words in str(caught.value)
+
+
+def test_an_edit_that_kept_its_old_digest_is_refused_and_not_overlooked() -> None:
+    edited = replace(BASE.flags["support_assistant"], enabled=False)
+    flags = [edited, BASE.flags["answer_profile"]]
+    with pytest.raises(Invalid, match="flag support_assistant: digest"):
+        successor(BASE, 19, flags, BASE.segments.values())

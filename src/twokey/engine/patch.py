@@ -141,7 +141,8 @@ def _changed(snapshot: Snapshot, revision: int, changes: _Changes) -> Snapshot:
 
 def _differs(old: Mapping[str, Kept], part: Kept) -> bool:
     held = old.get(part.key)
-    return held is None or part.digest is None or part.digest != held.digest
+    # A digest that stayed on edited content must not hide the edit: what is not equal is checked, and refused there.
+    return held is None or part.digest is None or part.digest != held.digest or part != held
 
 
 def carry_over(old: Snapshot, new: Snapshot) -> Snapshot:
