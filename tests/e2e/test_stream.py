@@ -83,3 +83,19 @@ def test_pages_hear_of_every_commit(server: ServerProcess) -> None:
         kill_the_flag(server)
         after = msgspec.json.decode(next(arriving)["data"])
         assert after["entry"] > before["entry"]
+
+
+def test_a_server_that_is_told_to_stop_ends_its_streams_in_good_order(server: ServerProcess) -> None:
+    with (
+        closing(server.holder("evaluate")) as client,
+        closing(server.person("mara")) as mara,
+        client.stream("GET", "/stream/v1/snapshot") as flags,
+        mara.stream("GET", "/api/v1/events") as ticks,
+    ):
+        lines, page = flags.iter_lines(), ticks.iter_lines()
+        assert next(lines).startswith("id: 1-")
+        assert next(page) == "event: changed"
+        server.stop()
+        # A stream that is broken off would raise here.
+        assert list(lines)[-2:] == [": the server ends this stream", ""]
+        list(page)

@@ -48,7 +48,7 @@ class Follower:
     def due(self, edition: Edition) -> Sequence[bytes]:
         """The patches it has missed, or the whole snapshot."""
         at = self._at
-        if at is edition.mark:
+        if at is edition.mark:  # that very object: what was written last, and not what a client has told
             return ()
         missed = None if at is None else edition.since(at)
         self._at = edition.mark

@@ -26,7 +26,7 @@ async def events(caller: Calls, request: Request) -> StreamingResponse:
 
 async def _ticks(hub: Hub, request: Request) -> AsyncIterator[bytes]:
     seen = -1
-    while not await request.is_disconnected():
+    while not hub.closing and not await request.is_disconnected():
         if hub.tick != seen:
             seen = hub.tick
             data = msgspec.json.encode({"tick": seen, "entry": hub.head}).decode()

@@ -89,6 +89,8 @@ class Broadcast:
     async def serve(self, audience: Audience, receive: Receive, send: Send) -> None:
         """Write what is due, from now until the client leaves or may not stay. The response has been started."""
         line = self._join(audience, send)
+        if self._hub.closing:
+            line.end()
         try:
             while (await receive())["type"] != "http.disconnect":
                 pass

@@ -49,6 +49,7 @@ class Hub:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._moved: asyncio.Event | None = None
         self.tick = 0
+        self.closing = False
         self._head = -1
         store.on_commit(self._committed)
 
@@ -182,5 +183,7 @@ class Hub:
 
     def close(self) -> None:
         """The server is about to stop: those who hold connections open end them. Called in the event loop."""
+        self.closing = True
         for farewell in self._farewells:
             farewell()
+        self._notify()
