@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets as random
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -95,16 +96,30 @@ def jobs_of(store: Store, telemetry: Telemetry) -> dict[JobKind, Work]:
 def listener(server: Server, settings: Settings, *, grace: int = 3) -> uvicorn.Server:
     """What answers on the network: `run()` serves until interrupted, or until its `should_exit` is set.
 
-    Open streams have `grace` seconds to end.
+    Open streams are told to end; what still runs has `grace` seconds.
     """
     config = uvicorn.Config(
         server.app,
         host=settings.host,
         port=settings.port,
         log_level="warning",
+        access_log=False,
         timeout_graceful_shutdown=grace,
     )
-    return uvicorn.Server(config)
+    return _Listener(config, server.services.hub)
+
+
+class _Listener(uvicorn.Server):
+    """Tells those who hold connections open of the end, before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop to listen, and let what is open end."""
+        self._hub.close()
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings) -> None:
