@@ -15,14 +15,14 @@ from twokey.adapters import system
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.control import State
-from twokey.domain.identity import SYSTEM, Role, User
+from twokey.domain.identity import Role, User
 from twokey.domain.job import JobKind
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
 from twokey.ports import Clock, Store, Telemetry
 from twokey.settings import Settings
 from twokey.steps import apply_change, check_evidence, draft_proposal, run_schedule, triage_case
-from twokey.steps.manage_access import create_environment, create_user
+from twokey.steps.manage_access import set_up
 from twokey.surfaces.app import create_app
 from twokey.surfaces.hub import Hub
 from twokey.surfaces.services import Services
@@ -161,8 +161,7 @@ def initialise(
             roles=frozenset({Role.ADMINISTRATOR}),
             created_at=clock(),
         )
-        create_environment(store, SYSTEM, environment, initial)
-        create_user(store, SYSTEM, user)
+        set_up(store, environment, initial, user)
     finally:
         store.close()
 

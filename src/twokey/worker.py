@@ -3,7 +3,9 @@
 Rules kept here:
 - a job's effect is its step's own transaction; completing it is fenced, so that work whose lease went is not counted;
 - steps are safe to run twice, so a crash between effect and completion repeats the job harmlessly;
-- what fails is tried again later, with the reason on the job; nothing is dropped.
+- what fails is tried again later, with the reason on the job. After `TRIES` that is on record, and tried once an hour
+  from then on: nothing is dropped, and nothing fails in silence;
+- what a step refuses will not be done by trying again: the refusal is on record, and the job is over.
 """
 
 from __future__ import annotations
@@ -13,15 +15,21 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from twokey.domain.errors import Conflict, NotFound, Refused
+from twokey.domain.audit import Happening, Outcome
+from twokey.domain.errors import Conflict, Invalid, NotFound, Refused
+from twokey.domain.identity import ANALYST, SCHEDULE, SYSTEM
 from twokey.domain.job import Job, JobKind
-from twokey.ports import Clock, Store
+from twokey.ports import Clock, Store, UnitOfWork
+from twokey.steps.record_refusal import Attempt, case_of, record
 
 LEASE = timedelta(seconds=60)
+TRIES = 8
+RARELY = timedelta(hours=1)
 PAUSE = 0.2
 """Seconds between looks when nothing is due."""
 log = logging.getLogger(__name__)
 Work = Callable[[str], object]
+_ACTORS = {JobKind.DRAFT_PROPOSAL: ANALYST, JobKind.APPLY_SCHEDULED: SCHEDULE}
 
 
 class Worker:
@@ -59,8 +67,12 @@ class Worker:
             return False
         try:
             self._work[job.kind](job.subject)
-        except (Conflict, NotFound, Refused) as error:
+        except (Conflict, NotFound) as error:
             log.info("job %s on %s has nothing left to do: %s", job.kind, job.subject, error)
+            self._complete(job)
+        except (Refused, Invalid) as error:
+            log.warning("job %s on %s was refused: %s", job.kind, job.subject, error)
+            self._refused(job, error)
             self._complete(job)
         except Exception as error:
             log.exception("job %s on %s failed", job.kind, job.subject)
@@ -76,10 +88,31 @@ class Worker:
         except Conflict:
             log.warning("the lease of job %s went to somebody else", job.id)
 
+    def _refused(self, job: Job, error: Exception) -> None:
+        attempt = Attempt(actor=_ACTORS.get(job.kind, SYSTEM), action=f"refused.{job.kind}", subject=job.subject)
+        record(self._store, attempt, error)
+
     def _postpone(self, job: Job, error: Exception) -> None:
-        wait = timedelta(seconds=min(2.0**job.attempt, 300.0))
+        problem = f"{type(error).__name__}: {error}"[:500]
+        wait = timedelta(seconds=min(2.0**job.attempt, 300.0)) if job.attempt < TRIES else RARELY
         try:
             with self._store.begin() as uow:
-                uow.jobs.postpone(job, self._clock() + wait, f"{type(error).__name__}: {error}"[:500])
+                uow.jobs.postpone(job, self._clock() + wait, problem)
+                if job.attempt == TRIES:
+                    uow.audit.append(_failing(uow, job, problem))
         except Conflict:
             log.warning("the lease of job %s went to somebody else", job.id)
+
+
+def _failing(uow: UnitOfWork, job: Job, problem: str) -> Happening:
+    case = case_of(uow, job.subject)
+    return Happening(
+        action="job.fail",
+        subject=job.subject,
+        actor=SYSTEM.reference(),
+        outcome=Outcome.REFUSED,
+        project=case.project if case else "",
+        environment=case.environment if case else "",
+        case=case.id if case else None,
+        detail={"job": str(job.kind), "attempts": job.attempt, "problem": problem},
+    )

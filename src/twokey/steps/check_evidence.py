@@ -37,6 +37,8 @@ from twokey.ports import FlagVersion, Store, UnitOfWork
 
 LOOK_BACK = timedelta(hours=24)
 SOON, LATER = timedelta(seconds=10), timedelta(minutes=1)
+VERSIONS = 1000
+"""Edits of one flag that are looked back on, for the stage that each unit first met."""
 UNSETTLED = frozenset({"inconclusive", "cannot_judge"})
 
 
@@ -79,7 +81,7 @@ def _subject(uow: UnitOfWork, case: Case) -> Subject:
     return Subject(
         case=case,
         control=uow.flags.state(case.project, case.environment).control(key),
-        versions=uow.flags.versions(case.project, case.environment, key),
+        versions=uow.flags.versions(case.project, case.environment, key, limit=VERSIONS),
         change=changes[0] if changes else None,
         now=uow.now,
     )

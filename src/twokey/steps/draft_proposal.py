@@ -134,12 +134,13 @@ def _read(store: Store, telemetry: Telemetry, wanted: Draft) -> Basis:
 
 
 def _commit(uow: UnitOfWork, actor: Actor, wanted: Draft, basis: Basis) -> Proposal:
-    proposal = compose(wanted, actor, basis, uow.new_id("proposal"), uow.now)
+    new = uow.new_id("proposal")
     if wanted.finding and not wanted.supersedes and uow.proposals.count(finding=wanted.finding):
         raise Conflict("this finding has its proposal already")
-    if wanted.supersedes:
+    if wanted.supersedes:  # first of all: whoever comes too late to edit is told so, and not that nothing would change
         old = uow.proposals.get(wanted.supersedes)
-        set_aside(uow, old, ProposalStatus.SUPERSEDED, actor, f"edited: {proposal.id}")
+        set_aside(uow, old, ProposalStatus.SUPERSEDED, actor, f"edited: {new}")
+    proposal = compose(wanted, actor, basis, new, uow.now)
     uow.proposals.add(proposal)
     _join_case(uow, proposal)
     uow.audit.append(_entry(proposal, actor))

@@ -2,7 +2,9 @@
 
 Rules kept here:
 - only an administrator (a person) creates people, tokens and environments;
-- an agent's token names the person it acts for and holds only scopes that read and draft;
+- an agent's token names the person it acts for and holds only scopes that read and draft; so does every token that
+  drafts, since whoever drafts through it must not approve that;
+- nobody is called as the product's own actors are: an author's name says who it was;
 - a session or token can be ended at once; every such move is on record.
 """
 
@@ -15,13 +17,26 @@ import msgspec
 from twokey.domain.audit import Happening
 from twokey.domain.control import State, check_control
 from twokey.domain.errors import Conflict, Refused
-from twokey.domain.identity import AGENT_SCOPES, Actor, ActorKind, Role, Scope, Session, Token, User
+from twokey.domain.identity import (
+    AGENT_SCOPES,
+    ANALYST,
+    SCHEDULE,
+    SYSTEM,
+    Actor,
+    ActorKind,
+    Role,
+    Scope,
+    Session,
+    Token,
+    User,
+)
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
 from twokey.ports import Secrets, Store, UnitOfWork
 from twokey.steps.publish import publish_first
 
 SESSION_LENGTH = timedelta(hours=12)
+RESERVED = frozenset({SYSTEM.id, SCHEDULE.id, ANALYST.id, "anonymous"})
 
 
 def person(user: User) -> Actor:
@@ -33,12 +48,18 @@ def create_user(store: Store, actor: Actor, user: User) -> User:
     """Add a person. Raises Refused for anyone but an administrator, Conflict where the username is taken."""
     _check_administrator(actor, "adds people")
     with store.begin() as uow:
-        if uow.users.where(username=user.username, limit=1):
-            raise Conflict(f"there is a user `{user.username}` already")
-        user = msgspec.structs.replace(user, created_at=uow.now)
-        uow.users.add(user)
-        _record(uow, actor, "user.create", user.username, {"roles": sorted(user.roles)})
-        return user
+        return _add_user(uow, actor, user)
+
+
+def _add_user(uow: UnitOfWork, actor: Actor, user: User) -> User:
+    if user.username in RESERVED or user.username.startswith(("token-", "session-")):
+        raise Invalid("username", f"`{user.username}` is a name of the product itself", "another name")
+    if uow.users.where(username=user.username, limit=1):
+        raise Conflict(f"there is a user `{user.username}` already")
+    user = msgspec.structs.replace(user, created_at=uow.now)
+    uow.users.add(user)
+    _record(uow, actor, "user.create", user.username, {"roles": sorted(user.roles)})
+    return user
 
 
 def open_session(store: Store, user: User, secret_hash: str, label: str) -> Session:
@@ -105,13 +126,13 @@ def create_token(store: Store, secrets: Secrets, actor: Actor, wanted: TokenRequ
 def _check_token(wanted: TokenRequest) -> None:
     if wanted.kind not in (ActorKind.AGENT, ActorKind.SERVICE):
         raise Invalid("kind", f"is `{wanted.kind}`", "service or agent")
-    if wanted.kind is not ActorKind.AGENT:
-        return
-    if extra := wanted.scopes - AGENT_SCOPES:
+    extra = wanted.scopes - AGENT_SCOPES
+    if wanted.kind is ActorKind.AGENT and extra:
         allowed = ", ".join(sorted(AGENT_SCOPES))
         raise Invalid("scopes", f"`{min(extra)}` is not for an agent", allowed)
-    if not wanted.on_behalf_of:
-        raise Invalid("on_behalf_of", "is missing", "the username of the person the agent acts for")
+    drafts = wanted.kind is ActorKind.AGENT or Scope.PROPOSALS_WRITE in wanted.scopes
+    if drafts and not wanted.on_behalf_of:
+        raise Invalid("on_behalf_of", "is missing", "the username of the person that whoever drafts by it acts for")
 
 
 def revoke_token(store: Store, actor: Actor, token_id: str) -> None:
@@ -129,16 +150,30 @@ def create_environment(store: Store, actor: Actor, environment: Environment, ini
     Raises Refused for anyone but an administrator, Invalid for an incomplete control, Conflict where it exists.
     """
     _check_administrator(actor, "creates environments")
+    with store.begin() as uow:
+        _add_environment(uow, actor, environment, initial)
+
+
+def set_up(store: Store, environment: Environment, initial: State | None, administrator: User) -> None:
+    """The first environment and the first person, both or neither: without the person nobody could go on from there.
+
+    Raises as `create_environment` and `create_user` do.
+    """
+    with store.begin() as uow:
+        _add_environment(uow, SYSTEM, environment, initial)
+        _add_user(uow, SYSTEM, administrator)
+
+
+def _add_environment(uow: UnitOfWork, actor: Actor, environment: Environment, initial: State | None) -> None:
     for control in (initial.controls if initial else {}).values():
         check_control(control)
-    with store.begin() as uow:
-        if any((each.project, each.key) == (environment.project, environment.key) for each in uow.flags.environments()):
-            raise Conflict(f"there is an environment {environment.project}/{environment.key} already")
-        uow.flags.put_environment(environment)
-        detail: dict[str, object] = {"guarded": environment.guarded, "approvers": list(environment.approvers)}
-        _record(uow, actor, "environment.create", environment.key, detail, environment.project, environment.key)
-        if initial is not None:
-            publish_first(uow, initial, actor)
+    if any((each.project, each.key) == (environment.project, environment.key) for each in uow.flags.environments()):
+        raise Conflict(f"there is an environment {environment.project}/{environment.key} already")
+    uow.flags.put_environment(environment)
+    detail: dict[str, object] = {"guarded": environment.guarded, "approvers": list(environment.approvers)}
+    _record(uow, actor, "environment.create", environment.key, detail, environment.project, environment.key)
+    if initial is not None:
+        publish_first(uow, initial, actor)
 
 
 def _check_administrator(actor: Actor, verb: str) -> None:

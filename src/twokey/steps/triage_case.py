@@ -1,7 +1,7 @@
 """Triage a case: collect what is known about every control, let the analyst conclude, keep its finding and evidence.
 
 Rules kept here:
-- reading the telemetry takes time, so it happens outside the transaction; the finding is kept once, with its evidence;
+- reading the telemetry takes time, so it happens outside every transaction; the finding is kept once, with evidence;
 - every figure is read again before the finding is kept, and what is not supported is on record as such;
 - a case that somebody moved on in the meantime is left alone;
 - telemetry may lag behind an alert: where the analyst abstains it looks again for a while, and says so only if it then
@@ -11,16 +11,18 @@ Rules kept here:
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
 from twokey.domain.audit import Happening
-from twokey.domain.case import CaseStatus
-from twokey.domain.control import Control
+from twokey.domain.case import Case, CaseStatus
+from twokey.domain.control import Control, State
 from twokey.domain.finding import Finding, ground
 from twokey.domain.guardrail import Guardrail, VerdictStatus, alpha_by_guardrail, judge
 from twokey.domain.identity import ANALYST
 from twokey.domain.job import JobKind
+from twokey.domain.signal import Signal
 from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
 from twokey.domain.triage import Analysis, Collected, Measurement, Observed, analyse
@@ -30,6 +32,8 @@ LOOK_BACK = timedelta(hours=24)
 CONTEXTS = 500
 """So many recent contexts tell which attributes cohorts could be cut by."""
 ATTRIBUTES = 12
+VERSIONS = 1000
+"""Edits of one flag that are looked back on."""
 AGAIN, PATIENCE = timedelta(seconds=30), timedelta(minutes=30)
 
 
@@ -38,8 +42,8 @@ def triage(store: Store, telemetry: Telemetry, case_id: str) -> Finding | None:
     with store.read() as uow:
         if not _undecided(uow, case_id):
             return None
-        now = uow.now
-        collected = _Collector(uow, telemetry, now).collect(case_id)
+        now, known = uow.now, _read(uow, case_id)
+    collected = _Collector(telemetry, known, now).collect()
     with store.begin() as uow:
         if not _undecided(uow, case_id):
             return None
@@ -64,31 +68,52 @@ def _look_again(uow: UnitOfWork, case_id: str, analysis: Analysis) -> None:
         uow.jobs.enqueue(JobKind.TRIAGE_CASE, case_id, uow.now + AGAIN, key=f"{case_id}:{uow.now.isoformat()}")
 
 
+class _Known(NamedTuple):
+    """What the control store says, read in one transaction."""
+
+    case: Case
+    signals: tuple[Signal, ...]
+    state: State
+    versions: dict[str, tuple[FlagVersion, ...]]
+    internal_segment: str
+
+
+def _read(uow: UnitOfWork, case_id: str) -> _Known:
+    case = uow.cases.get(case_id)
+    here = (case.project, case.environment)
+    state = uow.flags.state(*here)
+    live = [key for key, each in state.controls.items() if not each.archived]
+    return _Known(
+        case=case,
+        signals=uow.signals.where(case=case_id),
+        state=state,
+        versions={key: uow.flags.versions(*here, key, limit=VERSIONS) for key in live},
+        internal_segment=uow.flags.environment(*here).internal_segment,
+    )
+
+
 class _Collector:
-    def __init__(self, uow: UnitOfWork, telemetry: Telemetry, now: datetime) -> None:
-        self.uow, self.telemetry, self.now = uow, telemetry, now
+    def __init__(self, telemetry: Telemetry, known: _Known, now: datetime) -> None:
+        self.telemetry, self.known = telemetry, known
         self.window = Window(since=now - LOOK_BACK, until=now)
         self.ever = Window(until=now)
 
-    def collect(self, case_id: str) -> Collected:
-        case = self.uow.cases.get(case_id)
-        self.project, self.environment = case.project, case.environment
-        state = self.uow.flags.state(case.project, case.environment)
-        live = [each for each in state.controls.values() if not each.archived]
+    def collect(self) -> Collected:
+        known = self.known
         return Collected(
-            case=case_id,
-            signals=self.uow.signals.where(case=case_id),
-            state=state,
-            controls=tuple(self._observe(each) for each in live),
+            case=known.case.id,
+            signals=known.signals,
+            state=known.state,
+            controls=tuple(self._observe(known.state.controls[key]) for key in known.versions),
             changes=self.telemetry.change_events(self._scope(None), window=self.window),
-            internal_segment=self.uow.flags.environment(case.project, case.environment).internal_segment,
+            internal_segment=known.internal_segment,
         )
 
     def _scope(self, flag: str | None) -> Scope:
-        return Scope(project=self.project, environment=self.environment, flag=flag)
+        return Scope(project=self.known.case.project, environment=self.known.case.environment, flag=flag)
 
     def _observe(self, control: Control) -> Observed:
-        versions = self.uow.flags.versions(self.project, self.environment, control.key)
+        versions = self.known.versions[control.key]
         plans = split_plans([(each.revision, each.control) for each in versions], control.flag.baseline)
         return Observed(
             flag=control.key,

@@ -5,7 +5,8 @@ Rules kept here:
 - `complete` and `postpone` are fenced by owner and attempt: who lost the lease to somebody else gets a Conflict, and
   the transaction that holds the effect falls with it, so each effect stands once;
 - among jobs that are not done, kind and key are unique. Asked for again while it *runs*, a job is put in line once more
-  when it completes: the run under way may have looked too early. So asking is never lost.
+  when it completes: the run under way may have looked too early. So asking is never lost;
+- a job of a kind that this version does not know is left for the version that does; it holds nobody up.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from twokey.domain.job import Job, JobKind
 from twokey.ports import Ids
 
 _UNDONE = jobs.c.done_at.is_(None)
+_KNOWN = jobs.c.kind.in_([str(each) for each in JobKind])
 _FREE: dict[str, Any] = {"owner": None, "lease_until": None, "again_at": None}
 
 
@@ -46,8 +48,8 @@ class SqlJobs:
     def claim(self, owner: str, now: datetime, lease: timedelta) -> Job | None:
         """The next job that is due, leased to `owner`; also one whose lease ran out. Its attempt has been counted."""
         free = or_(jobs.c.lease_until.is_(None), jobs.c.lease_until <= moment(now))
-        due = select(jobs.c.seq).where(_UNDONE, jobs.c.run_at <= moment(now), free).order_by(jobs.c.run_at, jobs.c.seq)
-        chosen = due.limit(1).with_for_update(skip_locked=True).scalar_subquery()
+        due = select(jobs.c.seq).where(_UNDONE, _KNOWN, jobs.c.run_at <= moment(now), free)
+        chosen = due.order_by(jobs.c.run_at, jobs.c.seq).limit(1).with_for_update(skip_locked=True).scalar_subquery()
         taken = {"owner": copy(owner), "lease_until": moment(now + lease), "attempt": jobs.c.attempt + 1}
         row = self._transaction.write_returning(
             update(jobs).where(jobs.c.seq == chosen).values(**taken).returning(*jobs.c)
@@ -67,7 +69,7 @@ class SqlJobs:
 
     def waiting(self) -> tuple[Job, ...]:
         """Jobs that are not done, in the order they are due."""
-        query = select(jobs).where(_UNDONE).order_by(jobs.c.run_at, jobs.c.seq)
+        query = select(jobs).where(_UNDONE, _KNOWN).order_by(jobs.c.run_at, jobs.c.seq)
         return tuple(_job(row) for row in self._transaction.rows(query))
 
     def _insert(self, kind: str, subject: str, key: str, run_at: str) -> None:

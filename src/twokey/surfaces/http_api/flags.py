@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from twokey.domain.case import CaseStatus
 from twokey.domain.errors import NotFound
 from twokey.domain.identity import Actor, Scope
+from twokey.domain.policy import Environment
 from twokey.domain.telemetry import Scope as Where
 from twokey.engine import evaluate, explain
 from twokey.ports import UnitOfWork
@@ -42,24 +43,24 @@ READS = [Depends(_reader)]
 def list_environments(actor: Annotated[Actor, reads(Scope.FLAGS_READ)], services: Serves) -> list[EnvironmentView]:
     """The environments the caller can see."""
     with services.store.read() as uow:
-        found = uow.flags.environments()
-        seen = [
-            each
-            for each in found
+        return [
+            _environment_view(uow, each)
+            for each in uow.flags.environments()
             if actor.may_turn_key or (each.project, each.key) == (actor.project, actor.environment)
         ]
-        return [
-            EnvironmentView(
-                project=each.project,
-                key=each.key,
-                revision=uow.flags.revision(each.project, each.key),
-                guarded=each.guarded,
-                approvers=list(each.approvers),
-                flags=len(services.hub.snapshot(each.project, each.key).flags),
-                open_cases=_open_cases(uow, each.project, each.key),
-            )
-            for each in seen
-        ]
+
+
+def _environment_view(uow: UnitOfWork, environment: Environment) -> EnvironmentView:
+    state = uow.flags.state(environment.project, environment.key)
+    return EnvironmentView(
+        project=environment.project,
+        key=environment.key,
+        revision=state.revision,
+        guarded=environment.guarded,
+        approvers=list(environment.approvers),
+        flags=sum(not each.archived for each in state.controls.values()),
+        open_cases=_open_cases(uow, environment.project, environment.key),
+    )
 
 
 def _open_cases(uow: UnitOfWork, project: str, environment: str) -> int:

@@ -15,6 +15,7 @@ from twokey.domain.operation import Effect, Operation, apply_all, describe, diff
 from twokey.domain.policy import Gate, evaluate, row_for
 from twokey.domain.proposal import Proposal, ProposalStatus, Way
 from twokey.ports import UnitOfWork
+from twokey.steps.publish import approvals_of
 from twokey.surfaces.http_api.models import (
     BlastRadiusView,
     FlagDiff,
@@ -59,15 +60,16 @@ def _row(proposal: Proposal, counted: list[Approval]) -> dict[str, Any]:
 
 def _counted(uow: UnitOfWork, proposal: Proposal) -> list[Approval]:
     """The approvals that count, or counted when the proposal was decided."""
-    approvals = uow.approvals.where(proposal=proposal.id)
+    approvals = approvals_of(uow, proposal)
     if proposal.status in (ProposalStatus.APPLIED, ProposalStatus.REVERSED):
-        return [each for each in approvals if each.answer is Answer.YES]
+        given = uow.approvals.where(proposal=proposal.id, limit=len(approvals))
+        return [each for each in given if each.answer is Answer.YES]
     return [each for each in approvals if each.counts(proposal.digest, proposal.excluded(), uow.now)]
 
 
 def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> ProposalView:
     """One proposal whole, as this caller sees it."""
-    approvals, counted = uow.approvals.where(proposal=proposal.id), _counted(uow, proposal)
+    approvals, counted = approvals_of(uow, proposal), _counted(uow, proposal)
     before = _base(uow, proposal)
     may, why_not = _may(proposal, approvals, actor)
     changes = uow.changes.where(proposal=proposal.id, limit=10)
