@@ -104,6 +104,7 @@ def listener(server: Server, settings: Settings, *, grace: int = 3) -> uvicorn.S
         port=settings.port,
         log_level="warning",
         access_log=False,
+        server_header=False,
         timeout_graceful_shutdown=grace,
     )
     return _Listener(config, server.services.hub)

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -30,7 +31,7 @@ from twokey.domain.control import State
 from twokey.engine import Clause, Invalid, Operator, Prerequisite, Segment, SegmentRule, Snapshot
 
 Make = Callable[..., TwokeyClient]
-CERTIFICATE = Path(__file__).parent / "localhost.pem"
+AUTHORITY = trustme.CA()
 WIRE = b": hello\n\nid: 1\nevent: snapshot\ndata: {a\ndata:b}\r\n\r\nretry: 10\n\nevent: empty\n\ndata: z\xc3\xa4h\n\n"
 FRAMES = [Frame("snapshot", b"{a\nb}"), Frame("message", "zäh".encode())]
 
@@ -206,7 +207,7 @@ def test_the_environments_proxy_is_asked(client: Make, monkeypatch: pytest.Monke
 @pytest.fixture
 def secure() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
+    AUTHORITY.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     return context
 
 
@@ -216,7 +217,8 @@ def test_over_tls_a_quiet_stream_is_followed_and_closing_ends_it_at_once(client:
         visitor.linger()
 
     with hostile(quiet, tls=secure) as server:
-        trust = ssl.create_default_context(cafile=str(CERTIFICATE))
+        trust = ssl.create_default_context()
+        AUTHORITY.configure_trust(trust)
         follower = client(Stream(url=server.url.replace("http:", "https:"), token="t", tls=trust), reporting=None)
         assert follower.start() is Status.READY
         thread = follower._follower._thread
