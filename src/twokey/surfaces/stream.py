@@ -17,7 +17,7 @@ import msgspec
 
 from twokey.domain.errors import NotFound, Refused
 from twokey.domain.identity import Scope, Token
-from twokey.surfaces.auth import Authenticator, Unauthenticated, bearer_of, need_scope
+from twokey.surfaces.auth import Authenticator, Unauthenticated, bearer_of
 from twokey.surfaces.http_errors import MEDIA_TYPE, headers_of, problem, problem_of
 from twokey.surfaces.hub import Broadcast, Edition, Mark, Receive, Send
 from twokey.surfaces.services import Services
@@ -74,7 +74,6 @@ class Stream:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one client until it goes away."""
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["method"] != "GET":
             await _answer(send, problem(405, "method", "Method not allowed", "send a GET request"), {"Allow": "GET"})
             return
@@ -83,24 +82,33 @@ class Stream:
             await _answer(send, full, {"Retry-After": "5"})
             return
         try:
-            follower = await self._admitted(headers)
+            follower = await self._admitted(scope)
         except (Unauthenticated, Refused, NotFound) as error:
             await _answer(send, problem_of(error), headers_of(error))
             return
         await send(_OPENING)
         await self._broadcast.serve(follower, receive, send)
 
-    async def _admitted(self, headers: dict[str, str]) -> Follower:
+    async def _admitted(self, scope: MutableMapping[str, Any]) -> Follower:
         """The client, with what it follows in memory. Raises Unauthenticated, Refused, NotFound."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         token = await self._authenticator.token_soon(bearer_of(headers) or "")
-        need_scope(token.actor(), Scope.FLAGS_EVALUATE)
+        _check_scope(token)
         edition = await self._hub.edition_soon((token.project, token.environment))
         at = Mark.parse(headers.get("last-event-id", ""))
         if at is not None and at.revision > edition.mark.revision:
             await asyncio.to_thread(self._hub.refresh)  # it was elsewhere, and knows more than we do
-        elif at is None:
+        elif at is None or edition.since(at) is None:
             await asyncio.to_thread(edition.whole)
         return Follower(self._authenticator.tokens, token, at)
+
+
+def _check_scope(token: Token) -> None:
+    if Scope.FLAGS_EVALUATE not in token.scopes:
+        raise Refused(
+            f"this token lacks the scope `{Scope.FLAGS_EVALUATE}`: the snapshot stream shows every flag, "
+            "whom it targets and whom a segment lists"
+        )
 
 
 async def _answer(send: Send, document: dict[str, Any], headers: dict[str, str]) -> None:

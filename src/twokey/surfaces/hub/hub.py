@@ -100,9 +100,8 @@ class Hub:
                 self._tell(moved)
 
     def _committed(self) -> None:
-        """This process has committed something. Where it left no entry, it may have been about tokens."""
-        with self._looking:
-            self._tell(self._look() or Moved(frozenset(), None))
+        """This process has committed something; a look of another thread may have seen it already, and told."""
+        self.refresh()
 
     def _tell(self, moved: Moved) -> None:
         for listener in self._listeners:
