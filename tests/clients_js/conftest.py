@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from tests import needs
+from tests.clients_js.page import HTML, Application, opened, served
+from tests.clients_js.toolchain import bundle
+from tests.support.browser import FLAGS as SWITCHES
 from tests.support.ofrep_server import OfrepServer, plain
 from tests.support.world import World
 from twokey.engine.flag import Clause, Flag, FlagType, Operator, Rollout, Rule, Serve, Variation
@@ -66,3 +71,28 @@ def _as_described(server: OfrepServer) -> Iterator[None]:
     yield
     server.watched.judge_streams()
     assert server.watched.problems == []
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the application's page comes from."""
+    needs.chromium()
+    folder = tmp_path_factory.mktemp("page")
+    bundle(folder)
+    (folder / "index.html").write_text(HTML, encoding="utf-8")
+    with served(folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=str(needs.chromium()), args=SWITCHES)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def application(browser: Browser, origin: str, server: OfrepServer) -> Iterator[Application]:
+    with opened(browser, origin, server) as made:
+        yield made

@@ -15,7 +15,7 @@ for (const each of Object.values(ProviderEvents)) {
 }
 
 window.flags = {
-  heard,
+  events: () => heard,
   async connect(options, context) {
     await OpenFeature.setContext(context);
     try {

@@ -10,6 +10,7 @@ import uvicorn
 from tests.client.live import SECONDS, Live, eventually
 from tests.support.ofrep_schema import Watched
 from tests.support.server import Doors
+from twokey.adapters import system
 from twokey.domain.control import Control, Kind, Surface
 from twokey.engine.flag import Flag
 
@@ -39,6 +40,11 @@ class OfrepServer(Live):
         self._thread.start()
         eventually(lambda: server.started, "the server's start", SECONDS)
         return self
+
+    def id_of(self, secret: str) -> str:
+        """The id of a token that was made here."""
+        with self.world.store.read() as uow:
+            return uow.tokens.where(secret_hash=system.hash_secret(secret), limit=1)[0].id
 
     def _watched(self) -> Watched:
         """The application anew at each start, watched by the one that was there before."""
