@@ -57,7 +57,7 @@ class Application:
         self._from = len(server.watched.seen)
 
     def connect(self, *, token: str | None = None, **options: Any) -> dict[str, Any]:
-        """Make a provider with these options of its own; `""` is no token. The status, and the error if there is one."""
+        """Make a provider with these options of its own; `""` is no token. The status, and the error if any."""
         secret = self.server.token(Scope.FLAGS_EVALUATE) if token is None else token
         headers = [["Authorization", f"Bearer {secret}"]] if secret else []
         given = {"baseUrl": self.server.url, "headers": headers, "cacheMode": "disabled", **options}

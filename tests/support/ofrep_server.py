@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
+from typing import Any
 
 import uvicorn
 
 from tests.client.live import SECONDS, Live, eventually
 from tests.support.ofrep_schema import Watched
-from tests.support.server import Doors
+from tests.support.world import World
 from twokey.adapters import system
 from twokey.domain.control import Control, Kind, Surface
 from twokey.engine.flag import Flag
+from twokey.surfaces.app import create_app
+from twokey.surfaces.hub import Hub
+from twokey.surfaces.services import Services
 
 
 def plain(flag: Flag) -> Control:
@@ -28,7 +33,14 @@ def plain(flag: Flag) -> Control:
 
 
 class OfrepServer(Live):
-    """The whole server; `watched` has what it answered since it was made, over all its starts."""
+    """The whole server; `watched` has what it answered since it was made, over all its starts.
+
+    `options` are those of evaluation; pages of any origin may ask, unless they say otherwise.
+    """
+
+    def __init__(self, world: World, **options: Any) -> None:
+        super().__init__(world)
+        self._options = {"origins": ("*",), **options}
 
     def start(self) -> OfrepServer:
         self.watched = watched = self._watched()
@@ -48,7 +60,14 @@ class OfrepServer(Live):
 
     def _watched(self) -> Watched:
         """The application anew at each start, watched by the one that was there before."""
-        made, before = Watched(Doors(self.world).app), getattr(self, "watched", None)
+        made, before = Watched(create_app(self._services())), getattr(self, "watched", None)
         if before is not None:
             made.seen, made.problems = before.seen, before.problems
         return made
+
+    def _services(self) -> Services:
+        store, telemetry = self.world.store, self.world.telemetry
+        made = Services(store=store, telemetry=telemetry, secrets=system, clock=self.world.clock, hub=Hub(store))
+        if not hasattr(made, "ofrep"):
+            return made
+        return replace(made, ofrep=replace(made.ofrep, **self._options))
