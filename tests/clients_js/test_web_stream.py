@@ -112,3 +112,19 @@ def test_a_server_that_dies_and_comes_back_is_found_again(application: Applicati
     eventually(lambda: application.value("split") == "A", "what changed meanwhile")
     switch(application, True)
     eventually(lambda: application.value("split") == "B", "what changes from now on")
+
+
+def test_a_ticket_that_runs_out_is_renewed_without_anybody_noticing(application: Application) -> None:
+    """The client takes a new address only when its stream is *refused*. One that is let in and ended, with a notice or
+    without, it opens again every few seconds at the old address, and evaluates each time, for as long as the page is
+    open: so who comes with a ticket that has run out has to be refused.
+    """
+    listening(application)
+    (first,) = application.streams()
+    application.server.world.clock.forward(hours=13)
+    renewed = eventually(lambda: [each for each in application.streams() if each.query != first.query], "a new ticket")
+    assert renewed[-1].status == 200
+    time.sleep(4)
+    assert (len(application.streams()), len(application.asked())) == (3, 4), "then it is at rest"
+    switch(application, False)
+    eventually(lambda: application.value("split") == "A", "what changes from now on")
