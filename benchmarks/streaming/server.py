@@ -1,8 +1,8 @@
 """Twokey's own server as a process of its own: `python -m benchmarks.streaming.server FOLDER PORT`.
 
-It is put together and started as `twokey serve` does it. The one addition: for every revision that is published it
-writes a line with the moments (of the monotonic clock, which all processes share) when the approver's password had
-been checked, when the commit began, and when the hub had told everybody.
+It is made ready, put together and started as `twokey serve` does it. The one addition: for every revision that is
+published it writes a line with the moments (of the monotonic clock, which all processes share) when the approver's
+password had been checked, when the commit began, and when the hub had told everybody.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from twokey.domain.policy import Environment
 from twokey.engine import Snapshot
 from twokey.settings import Settings
 from twokey.steps.manage_access import TokenRequest, create_token, create_user
-from twokey.surfaces.hub import Moved
+from twokey.surfaces.hub import Moved, make_ready
 
 PROJECT, ENVIRONMENT = "bench", "production"
 PASSWORD = "a long password for the bench"
@@ -77,7 +77,7 @@ class Moments:
 
     def __init__(self, server: wiring.Server) -> None:
         self._hub = server.services.hub
-        self._here = threading.local()
+        self._here, self._last = threading.local(), 0.0
         self._fits = system.password_fits
         system.password_fits = self._checked  # the server looks it up in this module at every use
         event.listen(server.store.engine, "commit", self._commit)
@@ -90,26 +90,30 @@ class Moments:
 
     def _commit(self, connection: Connection) -> None:
         if connection.get_execution_options().get("twokey_begin"):  # writers have it, readers do not
-            self._here.began = time.monotonic()
+            self._here.began = self._last = time.monotonic()
 
     def _moved(self, moved: Moved) -> None:
         for place in moved.places:
             edition = self._hub.held(place)
             if edition is not None:
-                moments = (getattr(self._here, each, 0.0) for each in ("checked", "began"))
-                print(edition.mark.revision, *moments, time.monotonic(), flush=True)
+                # Where the hub's own look came first, the commit was another thread's.
+                began = getattr(self._here, "began", self._last)
+                checked = getattr(self._here, "checked", began)
+                print(edition.mark.revision, checked, began, time.monotonic(), flush=True)
 
 
 def main() -> None:
     """Serve until told to stop."""
-    settings = Settings(data=Path(sys.argv[1]), port=int(sys.argv[2]))
-    server = wiring.build(settings)
-    Moments(server)
-    server.start()
-    try:
-        wiring.listener(server, settings).run()
-    finally:
-        server.stop()
+    put_together = wiring.build
+
+    def watched(settings: Settings) -> wiring.Server:
+        server = put_together(settings)
+        Moments(server)
+        make_ready()
+        return server
+
+    wiring.build = watched  # type: ignore[assignment]
+    wiring.serve(Settings(data=Path(sys.argv[1]), port=int(sys.argv[2])))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ from twokey.surfaces.hub.hub import Hub, Moved, Place
 
 HEARTBEAT = 15.0
 PATIENCE = 15.0
+FAREWELL = 1.0
+"""Seconds that a connection which is to end has to take its last words."""
 LOOK = 1.0
 """Seconds between two looks at all connections."""
 MOST = 20_000
@@ -157,7 +159,7 @@ class Broadcast:
     async def _part(self, line: _Line) -> None:
         if line.since is None:
             with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(FAREWELL):
                     body = line.audience.farewell()
                     await line.send({"type": "http.response.body", "body": body, "more_body": False})
                     return
