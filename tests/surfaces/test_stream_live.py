@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import httpx
 import msgspec
@@ -17,13 +19,15 @@ from tests.client.live import Live, eventually
 from tests.e2e.test_stream import frames
 from tests.support.world import ENVIRONMENT, PROJECT, World
 from twokey.adapters import system
+from twokey.client import TwokeyClient
 from twokey.domain.identity import SYSTEM, ActorKind, Scope
 from twokey.domain.operation import EditSegment, SetEnabled
 from twokey.engine import Snapshot
 from twokey.engine.patch import Patch, apply_patch
 from twokey.engine.wire import StreamMessage
 from twokey.steps.manage_access import TokenRequest, create_token, revoke_token
-from twokey.surfaces.hub import broadcast
+from twokey.surfaces.hub import Mark, broadcast
+from twokey.surfaces.stream import Stream
 
 PATH = "/stream/v1/snapshot"
 
@@ -195,3 +199,25 @@ def test_a_server_that_starts_again_goes_on_where_it_was(live: Live) -> None:
         live.change(SetEnabled(flag="new_header", enabled=True))
         frame = next(frames(lines))
     assert (frame["event"], frame["id"].partition("-")[0]) == ("patch", "3")
+
+
+def test_a_client_goes_on_by_the_id_that_it_was_given(live: Live) -> None:
+    """So a server that was put back, and has come to the same revision by another way, does not say `nothing new`."""
+    asked: list[str] = []
+    admitted = Stream._admitted
+
+    async def seen(self: Stream, scope: dict[str, Any]) -> Any:
+        asked.append(dict(scope["headers"]).get(b"last-event-id", b"").decode())
+        return await admitted(self, scope)
+
+    with patch.object(Stream, "_admitted", seen):
+        follower = TwokeyClient(live.stream(), reporting=None)
+        follower.start()
+        live.change(SetEnabled(flag="new_header", enabled=False))
+        eventually(lambda: follower.snapshot is not None and follower.snapshot.revision == 2, "the change")
+        live.stop()
+        live.start()
+        eventually(lambda: len(asked) == 2, "its return")
+        follower.close()
+    assert asked == ["", str(Mark.of(live.world.snapshot))]
+    assert asked[1].startswith("2-")

@@ -4,8 +4,8 @@ Rules this module keeps:
 
 * A follower ends only when it is told to; whatever goes wrong is told to the keeper and tried again later.
 * The wait before the next try grows to a cap, is drawn at random, and is at least what the server asked for.
-* The stream is continued after the last revision (`Last-Event-ID`) only within one process and after what was sound;
-  a fresh process, and one that has just refused something, asks for the whole snapshot.
+* The stream is continued after the last event, by the id that the server gave it, only within one process and after
+  what was sound; a fresh process, and one that has just refused something, asks for the whole snapshot.
 """
 
 import logging
@@ -48,14 +48,14 @@ class StreamFollowing:
         self._spec = spec
         self._server = Server(url=spec.url, token=spec.token, tls=spec.tls, patience=spec.connect_timeout)
         self._exchange: Exchange | None = None
-        self._continue = False
+        self._continue, self._last_id = False, ""
 
     def follow(self, keeper: Keeper, stop: threading.Event) -> None:
         """One connection, from its request to its end."""
         continues, self._continue = self._continue and keeper.held is not None, False
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if continues and keeper.held is not None:
-            headers["Last-Event-ID"] = str(keeper.held.revision)
+            headers["Last-Event-ID"] = self._last_id or str(keeper.held.revision)
         exchange = self._exchange = Exchange(self._server)
         try:
             if stop.is_set():
@@ -79,6 +79,7 @@ class StreamFollowing:
             for piece in exchange.pieces(self._spec.silence):
                 for frame in frames.feed(piece):
                     _take_frame(frame, keeper)
+                    self._last_id = frames.last_id
                 if continues and frames.comments:
                     # Asked to go on from the revision held, the server has nothing to add.
                     continues = False

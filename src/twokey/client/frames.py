@@ -13,6 +13,7 @@ from twokey.client.troubles import UnsoundSnapshot
 
 MAX_FRAME = 64 * 1024 * 1024
 """Bytes of one event, and so of the largest snapshot that is taken."""
+MAX_ID = 100
 
 
 class Frame(NamedTuple):
@@ -23,13 +24,16 @@ class Frame(NamedTuple):
 
 
 class Frames:
-    """Feed it what arrives. `lines` and `comments` count what came whole, which shows that the sender lives."""
+    """Feed it what arrives. `lines` and `comments` count what came whole, which shows that the sender lives.
+
+    `last_id` is what the sender calls the last event that it gave an id: its own word for the place to go on from.
+    """
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._limit = limit
         self._rest = bytearray()
         self._looked = 0
-        self._event = ""
+        self._event = self._id = self.last_id = ""
         self._data: list[bytes] = []
         self._size = 0
         self.lines = 0
@@ -72,8 +76,11 @@ class Frames:
             self._check(self._size)
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
+        elif name == b"id" and len(value) <= MAX_ID and value.isascii() and value.decode().isprintable():
+            self._id = value.decode()  # it goes into a header one day
 
     def _end(self, found: list[Frame]) -> None:
         if self._data:
             found.append(Frame(self._event or "message", b"\n".join(self._data)))
+            self.last_id = self._id
         self._event, self._data, self._size = "", [], 0
