@@ -23,7 +23,7 @@ from twokey.engine.wire import PatchMessage, SnapshotMessage, StreamMessage
 MAX_STEPS = 1_000
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of all patches that are kept for one environment. The newest is kept whatever its size."""
-PIECE = 64 * 1024
+PIECE = 16 * 1024
 """Bytes that are handed to a connection at once, so that a slow one holds no more than a few of them."""
 _DIGITS = 16
 _MARK = re.compile(rf"([0-9]{{1,18}})(?:-([0-9a-f]{{{_DIGITS}}}))?", re.ASCII)
