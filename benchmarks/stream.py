@@ -268,7 +268,7 @@ async def rows(quick: bool) -> list[Row]:
             Row.of("1,000 clients, 10,000 flags: commit to arrival", many.commit),
             Row.of("1,000 clients, 10,000 flags: approval click to arrival", many.click),
             Row(
-                "1,000 clients, 10,000 flags: memory of a connection, after 5 MB went through each",
+                "1,000 clients, 10,000 flags: memory of a connection (after 5 MB each)",
                 "kB",
                 -1,
                 many.memory / 1e3,
