@@ -12,6 +12,10 @@ class Settings:
 
     `data` is the folder of the embedded stores. `database` is the control store's address; without it, SQLite in the
     data folder. `workers` is how many threads do the jobs of this process.
+
+    Of clients that evaluate here (OFREP): `origins` are the web origins whose pages may ask, `*` for any; `evaluations`
+    is how many requests a minute one token may make, `visible_evaluations` how many one address may make with a client
+    key; `record_evaluations` keeps what single evaluations served as exposures.
     """
 
     data: Path = field(default_factory=lambda: Path("twokey-data"))
@@ -20,6 +24,10 @@ class Settings:
     port: int = 8080
     workers: int = 1
     secure_cookies: bool = False
+    origins: tuple[str, ...] = ("*",)
+    evaluations: int = 3_000_000
+    visible_evaluations: int = 6_000
+    record_evaluations: bool = False
 
     @property
     def database_url(self) -> str:

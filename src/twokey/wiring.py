@@ -24,8 +24,8 @@ from twokey.settings import Settings
 from twokey.steps import apply_change, check_evidence, draft_proposal, run_schedule, triage_case
 from twokey.steps.manage_access import set_up
 from twokey.surfaces.app import create_app
-from twokey.surfaces.hub import Hub
-from twokey.surfaces.services import Services
+from twokey.surfaces.hub import Hub, make_ready
+from twokey.surfaces.services import Evaluating, Services
 from twokey.worker import Work, Worker
 
 MINIMUM_PASSWORD = 12
@@ -75,6 +75,12 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         clock=clock,
         hub=Hub(store),
         secure_cookies=settings.secure_cookies,
+        ofrep=Evaluating(
+            origins=settings.origins,
+            per_minute=settings.evaluations,
+            visible_per_minute=settings.visible_evaluations,
+            record=settings.record_evaluations,
+        ),
     )
     work = jobs_of(store, telemetry)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
@@ -126,6 +132,7 @@ class _Listener(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serve until interrupted."""
     server = build(settings)
+    make_ready()
     server.start()
     try:
         listener(server, settings).run()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,7 @@ from tests.clients_js.toolchain import NodeClient
 from tests.support.ofrep_server import OfrepServer, plain
 from tests.support.world import World
 from twokey.domain.identity import Scope
-from twokey.surfaces.services import Services
 
-pytestmark = pytest.mark.xfail(
-    "ofrep" not in {each.name for each in fields(Services)}, reason="no limits and no origins yet", run=False
-)
 Make = Callable[..., OfrepServer]
 
 

@@ -5,8 +5,6 @@ The page has an origin of its own, so that the browser asks the server's leave f
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
 from tests.client.live import eventually
@@ -14,11 +12,6 @@ from tests.clients_js.conftest import THEME
 from tests.clients_js.page import Application
 from twokey.domain.identity import Scope
 from twokey.domain.operation import SetEnabled
-from twokey.surfaces.services import Services
-
-pytestmark = pytest.mark.xfail(
-    "ofrep" not in {each.name for each in fields(Services)}, reason="pages may not ask yet", run=False
-)
 
 
 def test_each_type_has_its_value_and_its_reason(application: Application) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import fields
 
 import httpx
 import pytest
@@ -14,11 +13,6 @@ from tests.support.ofrep_schema import FLAGS, Seen
 from twokey.domain.identity import SYSTEM, Scope
 from twokey.domain.operation import SetEnabled
 from twokey.steps.manage_access import revoke_token
-from twokey.surfaces.services import Services
-
-pytestmark = pytest.mark.xfail(
-    "ofrep" not in {each.name for each in fields(Services)}, reason="pages may not ask yet", run=False
-)
 
 
 def listening(application: Application, **options: object) -> list[Seen]:

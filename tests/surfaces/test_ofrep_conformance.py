@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-from _pytest.mark import ParameterSet
 from starlette.testclient import TestClient
 
 from tests.engine.conformance import Case, cases
@@ -80,13 +79,7 @@ def _as_described(server: Doors) -> Iterator[None]:
     assert server.app.problems == []
 
 
-def _parameter(case: Case) -> ParameterSet:
-    """Which prerequisite or unit is missing OFREP's door does not tell yet."""
-    late = pytest.mark.xfail(reason="metadata of the resolution comes with the new door", strict=False)
-    return pytest.param(case, id=case.id, marks=[late] if case.expect.get("metadata") else [])
-
-
-@pytest.mark.parametrize("case", [_parameter(case) for case in CASES])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
 def test_ofrep_answers_the_conformance_case(case: Case, asking: Asking) -> None:
     client, asked = asking(case), {"context": case.context}
     single = client.post(f"{FLAGS}/{case.flag}", json=asked)

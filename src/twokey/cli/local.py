@@ -39,12 +39,16 @@ class Where:
 
 @dataclass(frozen=True)
 class Listening:
-    """How a server is reached."""
+    """How a server is reached: by the names of `Settings`, which this command does not load for its help."""
 
     host: str
     port: int
     workers: int = 1
     secure_cookies: bool = False
+    origins: tuple[str, ...] = ("*",)
+    evaluations: int = 3_000_000
+    visible_evaluations: int = 6_000
+    record_evaluations: bool = False
 
 
 @dataclass(frozen=True)

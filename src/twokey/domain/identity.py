@@ -25,9 +25,14 @@ class ActorKind(StrEnum):
 
 
 class Scope(StrEnum):
-    """What a bearer token may do. There is deliberately no scope that turns a key."""
+    """What a bearer token may do. There is deliberately no scope that turns a key.
+
+    A client key, which stands in a web page or an app for all to read, has `flags:evaluate_visible` alone: it evaluates
+    the flags that are marked `client_visible`.
+    """
 
     FLAGS_EVALUATE = "flags:evaluate"
+    FLAGS_EVALUATE_VISIBLE = "flags:evaluate_visible"
     FLAGS_READ = "flags:read"
     SIGNALS_READ = "signals:read"
     SIGNALS_WRITE = "signals:write"

@@ -130,6 +130,9 @@ def _check_token(wanted: TokenRequest) -> None:
     if wanted.kind is ActorKind.AGENT and extra:
         allowed = ", ".join(sorted(AGENT_SCOPES))
         raise Invalid("scopes", f"`{min(extra)}` is not for an agent", allowed)
+    if Scope.FLAGS_EVALUATE_VISIBLE in wanted.scopes and len(wanted.scopes) > 1:
+        alone = f"`{Scope.FLAGS_EVALUATE_VISIBLE}` makes a client key, which everybody can read: it stands alone"
+        raise Invalid("scopes", alone, "a token of its own for the other scopes")
     drafts = wanted.kind is ActorKind.AGENT or Scope.PROPOSALS_WRITE in wanted.scopes
     if drafts and not wanted.on_behalf_of:
         raise Invalid("on_behalf_of", "is missing", "the username of the person that whoever drafts by it acts for")

@@ -9,6 +9,21 @@ from twokey.surfaces.hub import Hub
 
 
 @dataclass(frozen=True, kw_only=True)
+class Evaluating:
+    """How clients that evaluate here are met.
+
+    `origins` are the web origins whose pages may ask (`*` for any). `per_minute` is how many requests one token may
+    make, `visible_per_minute` how many one address may make with a client key. `record` keeps what single evaluations
+    served as exposures, for clients that report nothing themselves.
+    """
+
+    origins: tuple[str, ...] = ("*",)
+    per_minute: int = 3_000_000
+    visible_per_minute: int = 6_000
+    record: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """Handed to every surface by the composition root."""
 
@@ -18,3 +33,4 @@ class Services:
     clock: Clock
     hub: Hub
     secure_cookies: bool = False
+    ofrep: Evaluating = Evaluating()

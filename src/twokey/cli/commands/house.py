@@ -27,12 +27,41 @@ def serve(
     secure_cookies: Annotated[
         bool, typer.Option("--secure-cookies", envvar="TWOKEY_SECURE_COOKIES", help="Behind TLS: cookies by TLS only.")
     ] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(envvar="TWOKEY_ORIGINS", help="A web origin whose pages may evaluate, repeatable. [default: any]"),
+    ] = None,
+    evaluations: Annotated[
+        int, typer.Option(envvar="TWOKEY_EVALUATIONS", min=1, help="Evaluation requests a minute for each token.")
+    ] = 3_000_000,
+    visible_evaluations: Annotated[
+        int,
+        typer.Option(
+            envvar="TWOKEY_VISIBLE_EVALUATIONS", min=1, help="The same for each address that comes with a client key."
+        ),
+    ] = 6_000,
+    record_evaluations: Annotated[
+        bool,
+        typer.Option(
+            "--record-evaluations", envvar="TWOKEY_RECORD_EVALUATIONS", help="Keep what OFREP served as exposures."
+        ),
+    ] = False,
 ) -> None:
     """Run the server: control room, API, signals, evaluation, jobs."""
     from twokey.cli.local import Listening, Where
     from twokey.cli.local import serve as run
 
-    run(Where(data, database), Listening(host, port, workers, secure_cookies))
+    listening = Listening(
+        host=host,
+        port=port,
+        workers=workers,
+        secure_cookies=secure_cookies,
+        origins=tuple(origin or ("*",)),
+        evaluations=evaluations,
+        visible_evaluations=visible_evaluations,
+        record_evaluations=record_evaluations,
+    )
+    run(Where(data, database), listening)
 
 
 def init(

@@ -1,0 +1,199 @@
+"""OFREP 0.3 on raw ASGI: single and bulk evaluation from the snapshot in memory, and notices of change.
+
+Rules kept here (facts from the protocol and its real clients):
+- every answer, also 401, 404, 429 and 500, has `key` and `errorCode` where a client needs them, and `errorDetails`;
+- a client key (scope `flags:evaluate_visible`) is told of flags that are `client_visible` alone: of any other it hears
+  what it hears of a flag that does not exist;
+- the ETag of a bulk answer covers the evaluated result for this context, the token and the ticket in it, never only the
+  configuration;
+- who comes back because of a notice is answered from a state at least as new as that notice (read your writes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+
+from twokey.domain.errors import NotFound
+from twokey.domain.identity import Scope, Token
+from twokey.surfaces.auth import Authenticator, Unauthenticated
+from twokey.surfaces.hub import Edition
+from twokey.surfaces.ofrep.answers import Answer, Send, answer, encode, failure, too_many
+from twokey.surfaces.ofrep.book import Book, Books
+from twokey.surfaces.ofrep.exposures import Exposures
+from twokey.surfaces.ofrep.notices import EVENTS, Notices, revision_of
+from twokey.surfaces.ofrep.origins import Origins
+from twokey.surfaces.ofrep.pace import Pace
+from twokey.surfaces.ofrep.tickets import ticket_for
+from twokey.surfaces.services import Services
+
+PREFIX = "/ofrep/"
+FLAGS = "/ofrep/v1/evaluate/flags"
+MAX_BODY = 256 * 1024
+INACTIVITY = 120
+"""Seconds that a page may be hidden before its client lets go of its stream."""
+log = logging.getLogger(__name__)
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class _Question(msgspec.Struct):
+    context: dict[str, Any]
+
+
+_decode = msgspec.json.Decoder(_Question).decode
+
+
+class Asked(NamedTuple):
+    """What the headers of a request say."""
+
+    secret: str
+    origin: bytes | None
+    tags: bytes
+
+    @classmethod
+    def by(cls, headers: list[tuple[bytes, bytes]]) -> Asked:
+        """Read the headers that matter, once over."""
+        secret, key, origin, tags = b"", b"", None, b""
+        for name, value in headers:
+            if name == b"authorization" and value[:7].lower() == b"bearer ":
+                secret = value[7:].strip()
+            elif name == b"x-api-key":
+                key = value
+            elif name == b"origin":
+                origin = value
+            elif name == b"if-none-match":
+                tags = value
+        return cls((secret or key).decode("latin-1"), origin, tags)
+
+
+class Ofrep:
+    """The ASGI application under `/ofrep/`."""
+
+    def __init__(self, services: Services, authenticator: Authenticator) -> None:
+        options = services.ofrep
+        self._hub, self._clock, self._authenticator = services.hub, services.clock, authenticator
+        self._books = Books()
+        self._origins = Origins(options.origins)
+        self._pace, self._visible_pace = Pace(options.per_minute), Pace(options.visible_per_minute)
+        self._exposures = Exposures(services.telemetry, services.clock) if options.record else None
+        self._notices = Notices(services, authenticator.tokens, self._books)
+        if self._exposures is not None:
+            services.hub.on_close(self._exposures.flush)
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        path: str = scope["path"]
+        asked = Asked.by(scope["headers"])
+        if path == EVENTS and scope["method"] == "GET":
+            await self._notices.serve(scope, receive, send, self._origins.headers(asked.origin))
+            return
+        key = path[len(FLAGS) + 1 :] if path.startswith(FLAGS + "/") else None
+        try:
+            given = await self._answer(scope, receive, key, asked)
+        except Exception:
+            log.exception("an evaluation request failed")
+            given = failure(500, key, "GENERAL", "something went wrong here; the server's log has the details")
+        await answer(send, given, self._origins.headers(asked.origin))
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, key: str | None, asked: Asked) -> Answer:
+        method, path = scope["method"], scope["path"]
+        if method == "OPTIONS":
+            return self._origins.preflight(asked.origin)
+        if key is None and path != FLAGS:
+            return failure(404, None, "GENERAL", "there is no such address")
+        if method != "POST":
+            return failure(405, key, "GENERAL", "send a POST request", ((b"allow", b"POST, OPTIONS"),))
+        try:
+            token = await self._authenticator.token_soon(asked.secret)
+        except Unauthenticated as error:
+            return failure(401, key, "GENERAL", str(error), ((b"www-authenticate", b"Bearer"),))
+        full = Scope.FLAGS_EVALUATE in token.scopes
+        if not full and Scope.FLAGS_EVALUATE_VISIBLE not in token.scopes:
+            return failure(403, key, "GENERAL", f"this token lacks the scope `{Scope.FLAGS_EVALUATE}`")
+        if wait := self._wait(token, full, scope):
+            return too_many(key, wait)
+        body = await _read(receive)
+        if body is None:
+            return failure(413, key, "INVALID_CONTEXT", f"the body is larger than {MAX_BODY} bytes")
+        return await self._evaluate(scope, token, key, body, asked)
+
+    def _wait(self, token: Token, full: bool, scope: MutableMapping[str, Any]) -> int:
+        """In how many seconds the token may ask again; 0 for now. A client key counts by visitor."""
+        if full:
+            return self._pace.take(token.id)
+        client = scope.get("client")
+        return self._visible_pace.take(f"{token.id} {client[0] if client else ''}")
+
+    async def _evaluate(
+        self, scope: MutableMapping[str, Any], token: Token, key: str | None, body: bytes, asked: Asked
+    ) -> Answer:
+        try:
+            context = _decode(body).context
+        except msgspec.ValidationError:
+            return failure(400, key, "INVALID_CONTEXT", 'send {"context": {"targetingKey": "...", ...}}')
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return failure(400, key, "PARSE_ERROR", "the body is not JSON")
+        try:
+            book = self._books.of(await self._edition(token, scope["query_string"]), token)
+        except NotFound as error:
+            return failure(404, key, "GENERAL", str(error))
+        if key is None:
+            return self._bulk(book, token, context, asked, scope.get("root_path", ""))
+        return self._single(book, token, key, context)
+
+    async def _edition(self, token: Token, query: bytes) -> Edition:
+        """What is published, and no older than the notice that the request comes of. Raises NotFound."""
+        place = (token.project, token.environment)
+        held = self._hub.held(place)
+        if held is None:
+            held = await self._hub.edition_soon(place)
+        if query and (told := parse_qs(query).get(b"flagConfigEtag")):
+            revision = revision_of(told[0].decode("latin-1"))
+            if revision is not None and revision > held.snapshot.revision:
+                await asyncio.to_thread(self._hub.refresh)
+                held = self._hub.edition(place)
+        return held
+
+    def _single(self, book: Book, token: Token, key: str, context: dict[str, Any]) -> Answer:
+        given, resolution = book.single(key, context)
+        if self._exposures is not None and resolution is not None:
+            self._exposures.met(token, book.snapshot, key, resolution, context)
+        return given
+
+    def _bulk(self, book: Book, token: Token, context: dict[str, Any], asked: Asked, root: str) -> Answer:
+        asker = context.get("targetingKey")
+        ticket = ticket_for(token, asker if type(asker) is str else "", self._clock().timestamp())
+        stream = {
+            "type": "sse",
+            "endpoint": {"requestUri": f"{root}{EVENTS}?ticket={ticket}"},
+            "inactivityDelaySec": INACTIVITY,
+        }
+        body = b'{"flags":[%b],"metadata":%b,"eventStreams":[%b]}' % (book.bulk(context), book.metadata, encode(stream))
+        digest = hashlib.sha256(token.id.encode())
+        digest.update(body)
+        tag = b'"' + digest.hexdigest()[:32].encode() + b'"'
+        if tag in asked.tags:
+            return Answer(304, b"", ((b"etag", tag),))
+        return Answer(200, body, ((b"etag", tag),))
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; nothing where it is larger than allowed."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body if len(body) <= MAX_BODY else None
+    parts, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            return None
+    return b"".join(parts)
