@@ -15,16 +15,21 @@ from twokey.domain.identity import SYSTEM, ActorKind, Scope
 from twokey.steps.manage_access import TokenRequest, create_token
 from twokey.surfaces.app import create_app
 from twokey.surfaces.hub import Hub
-from twokey.surfaces.services import Services
+from twokey.surfaces.services import Evaluating, Services
 
 
 class Doors:
     """A server over a world, and clients of it: people who signed in, and holders of tokens."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, **evaluating: Any) -> None:
+        self.world, self.hub = world, Hub(world.store)
         services = Services(
-            store=world.store, telemetry=world.telemetry, secrets=system, clock=world.clock, hub=Hub(world.store)
+            store=world.store,
+            telemetry=world.telemetry,
+            secrets=system,
+            clock=world.clock,
+            hub=self.hub,
+            ofrep=Evaluating(**evaluating),
         )
         self.app = create_app(services)
 
