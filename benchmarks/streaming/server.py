@@ -1,6 +1,6 @@
 """Twokey's own server as a process of its own: `python -m benchmarks.streaming.server FOLDER PORT`.
 
-It is made ready, put together and started as `twokey serve` does it. The one addition: for every revision that is
+It is put together and started as `twokey serve` does it. The one addition: for every revision that is
 published it writes a line with the moments (of the monotonic clock, which all processes share) when the approver's
 password had been checked, when the commit began, and when the hub had told everybody.
 """
@@ -23,7 +23,7 @@ from twokey.domain.policy import Environment
 from twokey.engine import Snapshot
 from twokey.settings import Settings
 from twokey.steps.manage_access import TokenRequest, create_token, create_user
-from twokey.surfaces.hub import Moved, make_ready
+from twokey.surfaces.hub import Moved
 
 PROJECT, ENVIRONMENT = "bench", "production"
 PASSWORD = "a long password for the bench"
@@ -109,7 +109,6 @@ def main() -> None:
     def watched(settings: Settings) -> wiring.Server:
         server = put_together(settings)
         Moments(server)
-        make_ready()
         return server
 
     wiring.build = watched  # type: ignore[assignment]

@@ -47,7 +47,8 @@ class Worker:
     def stop(self) -> None:
         """Finish the job at hand and end."""
         self._stop.set()
-        self._thread.join(timeout=10)
+        if self._thread.ident is not None:  # it was begun
+            self._thread.join(timeout=10)
 
     def _run(self) -> None:
         while not self._stop.is_set():
