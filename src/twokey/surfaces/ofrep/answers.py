@@ -28,11 +28,11 @@ class Answer(NamedTuple):
 
 async def answer(send: Send, given: Answer, more: Headers = ()) -> None:
     """Send an answer, with headers that depend on who asked."""
-    headers = [*given.headers, *more]
-    if given.body:
-        headers += (JSON, (b"content-length", str(len(given.body)).encode()))
-    await send({"type": "http.response.start", "status": given.status, "headers": headers})
-    await send({"type": "http.response.body", "body": given.body})
+    status, body, headers = given
+    length = (b"content-length", b"%d" % len(body))
+    shown = [JSON, length, *headers, *more] if body else [*headers, *more]
+    await send({"type": "http.response.start", "status": status, "headers": shown})
+    await send({"type": "http.response.body", "body": body})
 
 
 def failure(status: int, key: str | None, code: str, details: str, headers: Headers = ()) -> Answer:

@@ -25,11 +25,12 @@ _OF_SEGMENTS = (Operator.IN_SEGMENT, Operator.NOT_IN_SEGMENT)
 
 
 class Part(NamedTuple):
-    """A resolution of one flag, and its answer as far as it is the same for everybody."""
+    """A resolution of one flag, its answer as far as it is the same for everybody, and what it was bucketed by."""
 
     resolution: Resolution
     key: str
     written: bytes
+    unit_name: str
 
 
 class Notice(NamedTuple):
@@ -77,8 +78,8 @@ class Book:
         self.name = f"{snapshot.project}/{snapshot.environment}"
         self.metadata = encode({"flagSetId": self.name, "version": str(snapshot.revision)})
 
-    def single(self, key: str, context: Context) -> tuple[Answer, Resolution | None]:
-        """The answer for one flag, and what was served, if anything was."""
+    def single(self, key: str, context: Context) -> tuple[Answer, Part | None]:
+        """The answer for one flag, and the part of it that was served, if anything was."""
         if key not in self._shown:
             return unknown_flag(key), None
         resolution = evaluate(self.snapshot, key, context)
@@ -87,7 +88,7 @@ class Book:
             if resolution.error is not None:
                 return failure(400, key, str(resolution.error.code), resolution.error.message), None
             part = self._write(key, resolution)
-        return Answer(200, part.written + _end(context)), resolution
+        return Answer(200, part.written + _end(context)), part
 
     def bulk(self, context: Context) -> bytes:
         """The answers for all flags, as the content of a JSON array."""
@@ -125,7 +126,7 @@ class Book:
             "metadata": self._metadata(flag, resolution),
         }
         # The answer ends with its metadata, and what is still to come goes in there: the two braces are left open.
-        part = Part(resolution, key, encode(answer)[:-2])
+        part = Part(resolution, key, encode(answer)[:-2], flag.unit_for(resolution.rule))
         if len(self._parts) >= self._most:
             self._parts.clear()
         self._parts[id(resolution)] = part

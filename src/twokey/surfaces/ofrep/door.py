@@ -58,18 +58,12 @@ class Asked(NamedTuple):
 
     @classmethod
     def by(cls, headers: list[tuple[bytes, bytes]]) -> Asked:
-        """Read the headers that matter, once over."""
-        secret, key, origin, tags = b"", b"", None, b""
-        for name, value in headers:
-            if name == b"authorization" and value[:7].lower() == b"bearer ":
-                secret = value[7:].strip()
-            elif name == b"x-api-key":
-                key = value
-            elif name == b"origin":
-                origin = value
-            elif name == b"if-none-match":
-                tags = value
-        return cls((secret or key).decode("latin-1"), origin, tags)
+        """Read the headers that matter."""
+        named = dict(headers)
+        bearer = named.get(b"authorization", b"")
+        shown = bearer[7:].strip() if bearer[:7].lower() == b"bearer " else b""
+        secret = (shown or named.get(b"x-api-key", b"")).decode("latin-1")
+        return cls(secret, named.get(b"origin"), named.get(b"if-none-match", b""))
 
 
 class Ofrep:
@@ -102,26 +96,45 @@ class Ofrep:
         await answer(send, given, self._origins.headers(asked.origin))
 
     async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, key: str | None, asked: Asked) -> Answer:
-        method, path = scope["method"], scope["path"]
+        wrong = self._misdirected(scope["method"], scope["path"], key, asked)
+        if wrong is not None:
+            return wrong
+        try:
+            token = await self._authenticator.token_soon(asked.secret)
+        except Unauthenticated as error:
+            return failure(401, key, "GENERAL", str(error), ((b"www-authenticate", b"Bearer"),))
+        refused = self._refused(token, key, scope)
+        if refused is not None:
+            return refused
+        context = _context(await _read(receive), key)
+        if isinstance(context, Answer):
+            return context
+        try:
+            book = self._books.of(await self._edition(token, scope["query_string"]), token)
+        except NotFound as error:
+            return failure(404, key, "GENERAL", str(error))
+        if key is None:
+            return self._bulk(book, token, context, asked, scope.get("root_path", ""))
+        given, part = book.single(key, context)
+        if part is not None and self._exposures is not None:
+            self._exposures.met(token, part, context)
+        return given
+
+    def _misdirected(self, method: str, path: str, key: str | None, asked: Asked) -> Answer | None:
         if method == "OPTIONS":
             return self._origins.preflight(asked.origin)
         if key is None and path != FLAGS:
             return failure(404, None, "GENERAL", "there is no such address")
         if method != "POST":
             return failure(405, key, "GENERAL", "send a POST request", ((b"allow", b"POST, OPTIONS"),))
-        try:
-            token = await self._authenticator.token_soon(asked.secret)
-        except Unauthenticated as error:
-            return failure(401, key, "GENERAL", str(error), ((b"www-authenticate", b"Bearer"),))
+        return None
+
+    def _refused(self, token: Token, key: str | None, scope: MutableMapping[str, Any]) -> Answer | None:
         full = Scope.FLAGS_EVALUATE in token.scopes
         if not full and Scope.FLAGS_EVALUATE_VISIBLE not in token.scopes:
             return failure(403, key, "GENERAL", f"this token lacks the scope `{Scope.FLAGS_EVALUATE}`")
-        if wait := self._wait(token, full, scope):
-            return too_many(key, wait)
-        body = await _read(receive)
-        if body is None:
-            return failure(413, key, "INVALID_CONTEXT", f"the body is larger than {MAX_BODY} bytes")
-        return await self._evaluate(scope, token, key, body, asked)
+        wait = self._wait(token, full, scope)
+        return too_many(key, wait) if wait else None
 
     def _wait(self, token: Token, full: bool, scope: MutableMapping[str, Any]) -> int:
         """In how many seconds the token may ask again; 0 for now. A client key counts by visitor."""
@@ -130,41 +143,16 @@ class Ofrep:
         client = scope.get("client")
         return self._visible_pace.take(f"{token.id} {client[0] if client else ''}")
 
-    async def _evaluate(
-        self, scope: MutableMapping[str, Any], token: Token, key: str | None, body: bytes, asked: Asked
-    ) -> Answer:
-        try:
-            context = _decode(body).context
-        except msgspec.ValidationError:
-            return failure(400, key, "INVALID_CONTEXT", 'send {"context": {"targetingKey": "...", ...}}')
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return failure(400, key, "PARSE_ERROR", "the body is not JSON")
-        try:
-            book = self._books.of(await self._edition(token, scope["query_string"]), token)
-        except NotFound as error:
-            return failure(404, key, "GENERAL", str(error))
-        if key is None:
-            return self._bulk(book, token, context, asked, scope.get("root_path", ""))
-        return self._single(book, token, key, context)
-
     async def _edition(self, token: Token, query: bytes) -> Edition:
         """What is published, and no older than the notice that the request comes of. Raises NotFound."""
         place = (token.project, token.environment)
-        held = self._hub.held(place)
-        if held is None:
-            held = await self._hub.edition_soon(place)
-        if query and (told := parse_qs(query).get(b"flagConfigEtag")):
-            revision = revision_of(told[0].decode("latin-1"))
-            if revision is not None and revision > held.snapshot.revision:
-                await asyncio.to_thread(self._hub.refresh)
-                held = self._hub.edition(place)
+        held = self._hub.held(place) or await self._hub.edition_soon(place)
+        told = parse_qs(query).get(b"flagConfigEtag") if query else None
+        revision = revision_of(told[0].decode("latin-1")) if told else None
+        if revision is not None and revision > held.snapshot.revision:
+            await asyncio.to_thread(self._hub.refresh)
+            held = self._hub.edition(place)
         return held
-
-    def _single(self, book: Book, token: Token, key: str, context: dict[str, Any]) -> Answer:
-        given, resolution = book.single(key, context)
-        if self._exposures is not None and resolution is not None:
-            self._exposures.met(token, book.snapshot, key, resolution, context)
-        return given
 
     def _bulk(self, book: Book, token: Token, context: dict[str, Any], asked: Asked, root: str) -> Answer:
         asker = context.get("targetingKey")
@@ -181,6 +169,18 @@ class Ofrep:
         if tag in asked.tags:
             return Answer(304, b"", ((b"etag", tag),))
         return Answer(200, body, ((b"etag", tag),))
+
+
+def _context(body: bytes | None, key: str | None) -> dict[str, Any] | Answer:
+    """The context of a request, or what to answer where there is none."""
+    if body is None:
+        return failure(413, key, "INVALID_CONTEXT", f"the body is larger than {MAX_BODY} bytes")
+    try:
+        return _decode(body).context
+    except msgspec.ValidationError:
+        return failure(400, key, "INVALID_CONTEXT", 'send {"context": {"targetingKey": "...", ...}}')
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return failure(400, key, "PARSE_ERROR", "the body is not JSON")
 
 
 async def _read(receive: Receive) -> bytes | None:

@@ -19,10 +19,10 @@ from typing import Any
 
 from twokey.domain.identity import Token
 from twokey.domain.telemetry import Scope, Telemetry
-from twokey.engine import Resolution, Snapshot
 from twokey.engine.bucketing import unit_text
 from twokey.engine.wire import MAX_BATCH, Exposure, TelemetryBatch
 from twokey.ports import Clock
+from twokey.surfaces.ofrep.book import Part
 
 WINDOW = 60.0
 PAUSE = 0.5
@@ -36,37 +36,36 @@ class Exposures:
 
     def __init__(self, telemetry: Telemetry, clock: Clock) -> None:
         self._telemetry, self._clock = telemetry, clock
-        self._met: dict[tuple[str, str, int], Resolution] = {}
+        self._met: dict[tuple[str | None, int], Part] = {}
         self._waiting: defaultdict[Place, list[Exposure]] = defaultdict(list)
         self._count = self._dropped = 0
         self._window = time.monotonic()
         self._writer: asyncio.Task[None] | None = None
 
-    def met(
-        self, token: Token, snapshot: Snapshot, key: str, resolution: Resolution, context: Mapping[str, Any]
-    ) -> None:
+    def met(self, token: Token, part: Part, context: Mapping[str, Any]) -> None:
         """This context was served this. Called in the event loop."""
-        flag = snapshot.flags[key]
-        name = flag.unit_for(resolution.rule)
-        unit = unit_text(context.get(name))
-        if unit is None or (unit, key, id(resolution)) in self._met:
+        resolution, unit = part.resolution, context.get(part.unit_name)
+        if type(unit) is not str:
+            unit = unit_text(unit)
+        known = (unit, id(part))
+        if unit is None or known in self._met:
             return
         if self._count >= MOST:
             self._dropped += 1
             return
         if len(self._met) >= MOST:
             self._met.clear()
-        self._met[unit, key, id(resolution)] = resolution  # held, so that its identity is nobody else's
+        self._met[known] = part  # held, so that its identity is nobody else's
         self._count += 1
         variation = str(resolution.variation)
         record = Exposure(
-            flag=key,
+            flag=part.key,
             rule=resolution.rule,
             revision=resolution.revision,
             assigned=variation,
             served=variation,
             unit=unit,
-            unit_name=name,
+            unit_name=part.unit_name,
             at=self._clock(),
             reason=str(resolution.reason),
         )
