@@ -68,7 +68,7 @@ coverage: .venv/.ready system ## the tests with branch coverage; engine and doma
 
 .PHONY: bench
 bench: .venv/.ready ## measure: each benchmark in turn (minutes)
-	@for file in benchmarks/*.py; do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" $(ARGS); done
+	@for file in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" $(ARGS); done
 
 .PHONY: requirements
 requirements: .venv/.synced ## write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade raises the pins)
