@@ -46,10 +46,6 @@ class OverSnapshot:
         *OWN_METADATA,
         Expected("Provider in fatal state error", NEVER_FATAL),
         Expected("Provider status accessibility", NEVER_FATAL, {"status": "fatal"}),
-        Expected(
-            "Evaluation context immutability",
-            "the metadata is a plain dict, of this evaluation alone: it can be changed, and nobody else sees that",
-        ),
         Expected("CACHED reason", "each evaluation is made anew: nothing is served from a cache of answers"),
     )
 

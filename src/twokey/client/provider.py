@@ -22,6 +22,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 from openfeature import api
@@ -193,7 +194,7 @@ class TwokeyProvider(AbstractProvider):
         if resolution.metadata:
             metadata.update(resolution.metadata)
         return FlagResolutionDetails(
-            resolution.value, None, None, _REASONS[resolution.reason], resolution.variation, metadata
+            resolution.value, None, None, _REASONS[resolution.reason], resolution.variation, MappingProxyType(metadata)
         )
 
     def track(
