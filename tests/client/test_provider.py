@@ -190,11 +190,12 @@ def test_metadata_is_that_of_ofrep(live: Live) -> None:
     }
 
 
-def test_one_callers_metadata_is_not_anothers(tmp_path: Path) -> None:
+def test_no_caller_changes_the_metadata_that_another_gets(tmp_path: Path) -> None:
     with provided(TwokeyProvider(written(tmp_path, TYPES))) as flags:
         first = flags.get_string_details("string", "", STAFF)
-        dict.update(first.flag_metadata, tampered=True)  # type: ignore[arg-type]
-        assert "tampered" not in flags.get_string_details("string", "", STAFF).flag_metadata
+        with pytest.raises(TypeError):
+            first.flag_metadata["tampered"] = True  # type: ignore[index]
+        assert flags.get_string_details("string", "", STAFF).flag_metadata == first.flag_metadata
 
 
 class Heard:
