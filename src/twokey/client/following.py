@@ -213,16 +213,17 @@ class Follower:
         """Begin to follow."""
         self._stop = threading.Event()
         self._backoff.reset()
-        self._thread = threading.Thread(target=self._run, args=(self._stop,), name="twokey-follower", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(self._stop,), name="twokey-follower", daemon=True)
+        thread.start()
+        self._thread = thread  # now, and not before: somebody may end us from another thread meanwhile
 
     def stop(self, patience: float) -> None:
         """End, waiting at most `patience` seconds for the thread."""
         self._stop.set()
         self._way.cut()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(patience)
-        self._thread = None
+        thread, self._thread = self._thread, None
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(patience)
 
     def after_fork(self) -> None:
         """In the child: leave the parent's connection alone and follow on an own one."""

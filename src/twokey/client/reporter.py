@@ -79,8 +79,9 @@ class Reporter:
     def start(self) -> None:
         """Begin to send."""
         self._stop = False
-        self._thread = threading.Thread(target=self._run, name="twokey-reporter", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="twokey-reporter", daemon=True)
+        thread.start()
+        self._thread = thread  # now, and not before: somebody may end us from another thread meanwhile
 
     def flush(self) -> None:
         """Send soon what waits, without waiting for it."""
