@@ -18,6 +18,10 @@ IMPORTS = ("openfeature.api",)
 CONSTANT = True
 
 
+CONSTANT = True
+"""Whoever is asked about, the answer is the same."""
+
+
 def translate(document: Plain) -> Plain:
     return {"flags": len(document["flags"])}
 

@@ -112,7 +112,8 @@ class Service:
         self.peer, self.numbers = None, {}
         gc.collect()
         self.peer = self.module.load(Path(payload), json.loads(Path(document).read_bytes()))
-        check(self.peer)
+        if not getattr(self.module, "CONSTANT", False):  # it shows the client's own cost, and answers nothing right
+            check(self.peer)
         return {}
 
     def time(self, what: str, count: int, seconds: float) -> Plain:
