@@ -143,7 +143,8 @@ async def _echo(scope: MutableMapping[str, Any], receive: Any, send: Any) -> Non
 def _serve(kind: str, port: int, folder: str) -> None:
     if kind == "echo":
         make_ready()
-        uvicorn.run(_echo, host="127.0.0.1", port=port, log_level="error", access_log=False, lifespan="off")
+        bare = {"access_log": False, "server_header": False, "proxy_headers": False, "lifespan": "off"}
+        uvicorn.run(_echo, host="127.0.0.1", port=port, log_level="error", **bare)
     else:
         wiring.serve(Settings(data=Path(folder), port=port, record_evaluations=True, evaluations=10**9))
 

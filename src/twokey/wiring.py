@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import secrets as random
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
 
 import uvicorn
 
@@ -23,13 +21,12 @@ from twokey.ports import Clock, Store, Telemetry
 from twokey.settings import Settings
 from twokey.steps import apply_change, check_evidence, draft_proposal, run_schedule, triage_case
 from twokey.steps.manage_access import set_up
-from twokey.surfaces.app import create_app
+from twokey.surfaces.app import Doors, create_app
 from twokey.surfaces.hub import Hub, make_ready
 from twokey.surfaces.services import Evaluating, Services
 from twokey.worker import Work, Worker
 
 MINIMUM_PASSWORD = 12
-App = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
 def open_store(settings: Settings, clock: Clock = system.utc_now, *, migrate: bool = True) -> SqlStore:
@@ -45,7 +42,7 @@ def open_store(settings: Settings, clock: Clock = system.utc_now, *, migrate: bo
 class Server:
     """A server that is put together: its application, its stores and its workers."""
 
-    app: App
+    app: Doors
     services: Services
     store: SqlStore
     telemetry: DuckTelemetry
@@ -105,12 +102,15 @@ def listener(server: Server, settings: Settings, *, grace: int = 3) -> uvicorn.S
     Open streams are told to end; what still runs has `grace` seconds.
     """
     config = uvicorn.Config(
-        server.app,
+        server.app.door,
+        interface="asgi3",
         host=settings.host,
         port=settings.port,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
         timeout_graceful_shutdown=grace,
     )
     return _Listener(config, server.services.hub)

@@ -24,7 +24,7 @@ from twokey.domain.telemetry import Window
 from twokey.engine.errors import Invalid
 from twokey.steps.manage_access import TokenRequest, create_token, revoke_token
 from twokey.steps.review_proposal import approve
-from twokey.surfaces.hub import Edition, Hub
+from twokey.surfaces.hub import Hub
 from twokey.surfaces.ofrep.book import Books
 from twokey.surfaces.ofrep.pace import Pace
 from twokey.surfaces.ofrep.tickets import PERIOD, Ticket, read_ticket, ticket_for
@@ -163,15 +163,14 @@ def test_a_ticket_ends_by_the_clock_and_with_its_token(server: Doors, world: Wor
 
 
 def test_a_change_of_what_a_key_does_not_see_is_no_news_to_it(world: World) -> None:
-    hub, books = Hub(world.store), Books()
-    page, server = token_of(CLIENT), token_of(Scope.FLAGS_EVALUATE)
-    told = [books.of(hub.edition((PROJECT, ENVIRONMENT)), each).notice for each in (page, server)]
+    hub, books, place = Hub(world.store), Books(), (PROJECT, ENVIRONMENT)
+    told = [books.of(place, hub.edition(place), full=each).notice for each in (False, True)]
     change(world, SetEnabled(flag="secret_plan", enabled=False))
-    after = [books.of(hub.edition((PROJECT, ENVIRONMENT)), each).notice for each in (page, server)]
+    after = [books.of(place, hub.edition(place), full=each).notice for each in (False, True)]
     assert after[0].state == told[0].state
     assert after[1].state != told[1].state
     change(world, SetEnabled(flag="banner", enabled=False))
-    assert books.of(hub.edition((PROJECT, ENVIRONMENT)), page).notice.state != told[0].state
+    assert books.of(place, hub.edition(place), full=False).notice.state != told[0].state
 
 
 def test_the_version_of_a_flag_moves_with_what_it_leans_on_and_with_nothing_else(server: Doors, world: World) -> None:
@@ -194,10 +193,9 @@ def test_who_comes_because_of_a_notice_is_answered_from_that_state(server: Doors
     elsewhere = elsewhere_of(world, tmp_path)
     change(elsewhere, SetEnabled(flag="banner", enabled=False))
     assert client.post(BULK, json=ASK).json()["metadata"]["version"] == "1"
-    edition: Edition = Hub(elsewhere.store).edition((PROJECT, ENVIRONMENT))
-    tag = msgspec.json.decode(Books().of(edition, token_of(Scope.FLAGS_EVALUATE)).notice.frame.split(b"data: ")[1])[
-        "etag"
-    ]
+    place = (PROJECT, ENVIRONMENT)
+    notice = Books().of(place, Hub(elsewhere.store).edition(place), full=True).notice
+    tag = msgspec.json.decode(notice.frame.split(b"data: ")[1])["etag"]
     fresh = client.post(BULK, json=ASK, params={"flagConfigEtag": tag})
     assert fresh.json()["metadata"]["version"] == "2"
     assert {each["key"]: each["value"] for each in fresh.json()["flags"]}["banner"] is False

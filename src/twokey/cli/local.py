@@ -45,6 +45,7 @@ class Listening:
     port: int
     workers: int = 1
     secure_cookies: bool = False
+    proxies: tuple[str, ...] = ()
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000
     visible_evaluations: int = 6_000

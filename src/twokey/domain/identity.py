@@ -27,6 +27,8 @@ class ActorKind(StrEnum):
 class Scope(StrEnum):
     """What a bearer token may do. There is deliberately no scope that turns a key.
 
+    A scope is hashed as the text that it is, which takes no Python code: each evaluation asks for one.
+
     A client key, which stands in a web page or an app for all to read, has `flags:evaluate_visible` alone: it evaluates
     the flags that are marked `client_visible`.
     """
@@ -39,6 +41,8 @@ class Scope(StrEnum):
     EVIDENCE_READ = "evidence:read"
     TELEMETRY_WRITE = "telemetry:write"
     PROPOSALS_WRITE = "proposals:write"
+
+    __hash__ = str.__hash__
 
 
 AGENT_SCOPES = frozenset({Scope.FLAGS_READ, Scope.SIGNALS_READ, Scope.EVIDENCE_READ, Scope.PROPOSALS_WRITE})

@@ -43,11 +43,11 @@ SECURITY = {
 }
 
 
-def create_app(services: Services) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+def create_app(services: Services) -> Doors:
     """The whole server as one ASGI application."""
     authenticator = Authenticator(services)
     app = create_api(services, authenticator)
-    return _Doors(app, Ofrep(services, authenticator), Stream(services, authenticator))
+    return Doors(app, Ofrep(services, authenticator), Stream(services, authenticator))
 
 
 def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
@@ -115,20 +115,28 @@ async def _plain_problem(request: Request, error: Exception) -> Response:
     return Response(msgspec.json.encode(document), status, media_type=MEDIA_TYPE)
 
 
-class _Doors:
+class Doors:
     """Sends evaluation and stream requests past the API's machinery, and bounds every body."""
 
     def __init__(self, api: FastAPI, ofrep: Ofrep, stream: Stream) -> None:
         self._api, self._ofrep, self._stream = api, ofrep, stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application, for any server."""
+        await self.door(scope, receive, send)
+
+    def door(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """The application for a server that is told of its interface.
+
+        It is no coroutine function, which a server could tell by itself: that saves an evaluation a twentieth of its
+        time.
+        """
         path = scope.get("path", "")
         if scope["type"] == "http" and path.startswith(PREFIX):
-            await self._ofrep(scope, receive, send)
-        elif scope["type"] == "http" and path == "/stream/v1/snapshot":
-            await self._stream(scope, receive, send)
-        else:
-            await self._bounded(scope, receive, send)
+            return self._ofrep(scope, receive, send)
+        if scope["type"] == "http" and path == "/stream/v1/snapshot":
+            return self._stream(scope, receive, send)
+        return self._bounded(scope, receive, send)
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):

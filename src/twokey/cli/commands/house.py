@@ -27,6 +27,10 @@ def serve(
     secure_cookies: Annotated[
         bool, typer.Option("--secure-cookies", envvar="TWOKEY_SECURE_COOKIES", help="Behind TLS: cookies by TLS only.")
     ] = False,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(envvar="TWOKEY_PROXIES", help="A reverse proxy that is believed, repeatable. [default: none]"),
+    ] = None,
     origin: Annotated[
         list[str] | None,
         typer.Option(envvar="TWOKEY_ORIGINS", help="A web origin whose pages may evaluate, repeatable. [default: any]"),
@@ -56,6 +60,7 @@ def serve(
         port=port,
         workers=workers,
         secure_cookies=secure_cookies,
+        proxies=tuple(proxy or ()),
         origins=tuple(origin or ("*",)),
         evaluations=evaluations,
         visible_evaluations=visible_evaluations,

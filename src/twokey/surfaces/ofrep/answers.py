@@ -8,7 +8,7 @@ Rules kept here (what the protocol leaves open, its clients decide):
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -18,7 +18,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """Status, body and headers of one answer."""
 
     status: int
@@ -28,10 +28,9 @@ class Answer(NamedTuple):
 
 async def answer(send: Send, given: Answer, more: Headers = ()) -> None:
     """Send an answer, with headers that depend on who asked."""
-    status, body, headers = given
-    length = (b"content-length", b"%d" % len(body))
-    shown = [JSON, length, *headers, *more] if body else [*headers, *more]
-    await send({"type": "http.response.start", "status": status, "headers": shown})
+    body = given.body
+    shown = [JSON, (b"content-length", b"%d" % len(body)), *given.headers, *more] if body else [*given.headers, *more]
+    await send({"type": "http.response.start", "status": given.status, "headers": shown})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -14,7 +14,6 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from twokey.domain.identity import Scope, Token
 from twokey.engine import Clause, Flag, FlagType, Operator, Resolution, Snapshot, evaluate
 from twokey.surfaces.hub import Edition, Place
 from twokey.surfaces.ofrep.answers import Answer, encode, failed, failure, unknown_flag
@@ -51,15 +50,13 @@ class Books:
     """The book of each environment as it is published, for either kind of key."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[Place, bool], tuple[Edition, Book]] = {}
+        self._held: tuple[dict[Place, tuple[Edition, Book]], ...] = ({}, {})
 
-    def of(self, edition: Edition, token: Token) -> Book:
-        """What a token is answered from."""
-        full = Scope.FLAGS_EVALUATE in token.scopes
-        place = ((token.project, token.environment), full)
-        held = self._held.get(place)
+    def of(self, place: Place, edition: Edition, *, full: bool) -> Book:
+        """What a server key (`full`) or a client key is answered from there."""
+        held = self._held[full].get(place)
         if held is None or held[0] is not edition:
-            held = self._held[place] = (edition, Book(edition.snapshot, full=full))
+            held = self._held[full][place] = (edition, Book(edition.snapshot, full=full))
         return held[1]
 
 

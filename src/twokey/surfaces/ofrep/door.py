@@ -15,7 +15,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -23,7 +23,7 @@ import msgspec
 from twokey.domain.errors import NotFound
 from twokey.domain.identity import Scope, Token
 from twokey.surfaces.auth import Authenticator, Unauthenticated
-from twokey.surfaces.hub import Edition
+from twokey.surfaces.hub import Edition, Place
 from twokey.surfaces.ofrep.answers import Answer, Send, answer, encode, failure, too_many
 from twokey.surfaces.ofrep.book import Book, Books
 from twokey.surfaces.ofrep.exposures import Exposures
@@ -36,6 +36,7 @@ from twokey.surfaces.services import Services
 PREFIX = "/ofrep/"
 FLAGS = "/ofrep/v1/evaluate/flags"
 MAX_BODY = 256 * 1024
+FULL = Scope.FLAGS_EVALUATE
 INACTIVITY = 120
 """Seconds that a page may be hidden before its client lets go of its stream."""
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class _Question(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Question).decode
 
 
-class Asked(NamedTuple):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     """What the headers of a request say."""
 
     secret: str
@@ -61,7 +62,7 @@ class Asked(NamedTuple):
         """Read the headers that matter."""
         named = dict(headers)
         bearer = named.get(b"authorization", b"")
-        shown = bearer[7:].strip() if bearer[:7].lower() == b"bearer " else b""
+        shown = bearer[7:].strip() if bearer[:7] == b"Bearer " or bearer[:7].lower() == b"bearer " else b""
         secret = (shown or named.get(b"x-api-key", b"")).decode("latin-1")
         return cls(secret, named.get(b"origin"), named.get(b"if-none-match", b""))
 
@@ -71,7 +72,8 @@ class Ofrep:
 
     def __init__(self, services: Services, authenticator: Authenticator) -> None:
         options = services.ofrep
-        self._hub, self._clock, self._authenticator = services.hub, services.clock, authenticator
+        self._hub, self._clock = services.hub, services.clock
+        self._authenticator, self._tokens = authenticator, authenticator.tokens
         self._books = Books()
         self._origins = Origins(options.origins)
         self._pace, self._visible_pace = Pace(options.per_minute), Pace(options.visible_per_minute)
@@ -100,17 +102,21 @@ class Ofrep:
         if wrong is not None:
             return wrong
         try:
-            token = await self._authenticator.token_soon(asked.secret)
+            token = self._tokens.known(asked.secret) or await self._authenticator.token_soon(asked.secret)
         except Unauthenticated as error:
             return failure(401, key, "GENERAL", str(error), ((b"www-authenticate", b"Bearer"),))
-        refused = self._refused(token, key, scope)
+        full = FULL in token.scopes
+        refused = self._refused(token, full, key, scope)
         if refused is not None:
             return refused
-        context = _context(await _read(receive), key)
+        message = await receive()
+        context = _context(await _rest(message, receive) if message.get("more_body") else message.get("body", b""), key)
         if isinstance(context, Answer):
             return context
+        query, place = scope["query_string"], (token.project, token.environment)
         try:
-            book = self._books.of(await self._edition(token, scope["query_string"]), token)
+            edition = None if query else self._hub.held(place)
+            book = self._books.of(place, edition or await self._edition(place, query), full=full)
         except NotFound as error:
             return failure(404, key, "GENERAL", str(error))
         if key is None:
@@ -129,8 +135,7 @@ class Ofrep:
             return failure(405, key, "GENERAL", "send a POST request", ((b"allow", b"POST, OPTIONS"),))
         return None
 
-    def _refused(self, token: Token, key: str | None, scope: MutableMapping[str, Any]) -> Answer | None:
-        full = Scope.FLAGS_EVALUATE in token.scopes
+    def _refused(self, token: Token, full: bool, key: str | None, scope: MutableMapping[str, Any]) -> Answer | None:
         if not full and Scope.FLAGS_EVALUATE_VISIBLE not in token.scopes:
             return failure(403, key, "GENERAL", f"this token lacks the scope `{Scope.FLAGS_EVALUATE}`")
         wait = self._wait(token, full, scope)
@@ -143,9 +148,8 @@ class Ofrep:
         client = scope.get("client")
         return self._visible_pace.take(f"{token.id} {client[0] if client else ''}")
 
-    async def _edition(self, token: Token, query: bytes) -> Edition:
+    async def _edition(self, place: Place, query: bytes) -> Edition:
         """What is published, and no older than the notice that the request comes of. Raises NotFound."""
-        place = (token.project, token.environment)
         held = self._hub.held(place) or await self._hub.edition_soon(place)
         told = parse_qs(query).get(b"flagConfigEtag") if query else None
         revision = revision_of(told[0].decode("latin-1")) if told else None
@@ -173,7 +177,7 @@ class Ofrep:
 
 def _context(body: bytes | None, key: str | None) -> dict[str, Any] | Answer:
     """The context of a request, or what to answer where there is none."""
-    if body is None:
+    if body is None or len(body) > MAX_BODY:
         return failure(413, key, "INVALID_CONTEXT", f"the body is larger than {MAX_BODY} bytes")
     try:
         return _decode(body).context
@@ -183,13 +187,10 @@ def _context(body: bytes | None, key: str | None) -> dict[str, Any] | Answer:
         return failure(400, key, "PARSE_ERROR", "the body is not JSON")
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; nothing where it is larger than allowed."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body if len(body) <= MAX_BODY else None
-    parts, size = [body], len(body)
+async def _rest(message: MutableMapping[str, Any], receive: Receive) -> bytes | None:
+    """The whole body of which this is the beginning; nothing where it is larger than allowed."""
+    parts = [message.get("body", b"")]
+    size = len(parts[0])
     while message.get("more_body"):
         message = await receive()
         parts.append(message.get("body", b""))

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from twokey.domain.errors import NotFound
-from twokey.domain.identity import Token
+from twokey.domain.identity import Scope, Token
 from twokey.ports import Clock
 from twokey.surfaces.auth import Unauthenticated
 from twokey.surfaces.hub import Broadcast, Edition
@@ -57,7 +57,7 @@ class _Listener:
 
     def due(self, edition: Edition) -> Sequence[bytes]:
         """A notice, where anything that its evaluation leans on is not as it was told."""
-        notice = self._books.of(edition, self._token).notice
+        notice = self._books.of(self.place, edition, full=Scope.FLAGS_EVALUATE in self._token.scopes).notice
         if notice.state != self._told:
             self._told, self._greeted = notice.state, True
             return (notice.frame,)
