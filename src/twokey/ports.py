@@ -23,6 +23,7 @@ from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
 from twokey.domain.job import Job, JobKind
+from twokey.domain.permission import Question, Ruling
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import Proposal
 from twokey.domain.signal import Alert, Signal
@@ -33,6 +34,8 @@ __all__ = [
     "Clock",
     "FlagVersion",
     "Flags",
+    "Gatekeeper",
+    "Gatekeepers",
     "Ids",
     "Jobs",
     "Records",
@@ -68,6 +71,25 @@ class Secrets(Protocol):
     def password_fits(self, encoded: str | None, password: str) -> bool:
         """Whether a password fits. `encoded` is None where nobody has that name: it takes as long all the same."""
         ...
+
+
+class Gatekeeper(Protocol):
+    """One set of written policies, ready to be asked. Fails closed: it never raises, whatever it is asked."""
+
+    digest: str
+    """`sha256:...` over the shipped policies, the team's, and the schema they are checked against."""
+
+    def rule(self, question: Question) -> Ruling:
+        """The answer to one question."""
+        ...
+
+
+Gatekeepers = Callable[[str], Gatekeeper]
+"""The gatekeeper for a team's own policies (a text, which may be empty) beside the shipped ones.
+
+Raises Invalid, which names the policy and the place, for a text that does not parse, does not fit the schema, names no
+`@id` or one that is taken. Asked twice with one text, it gives the same gatekeeper.
+"""
 
 
 class Records(Protocol[R]):
