@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from twokey.domain.access import AccessProposal, Policies
 from twokey.domain.approval import Approval
 from twokey.domain.audit import Entry, Happening, Verification
 from twokey.domain.case import Case
@@ -26,7 +27,9 @@ from twokey.domain.job import Job, JobKind
 from twokey.domain.permission import Question, Ruling
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import Proposal
+from twokey.domain.review import Review
 from twokey.domain.signal import Alert, Signal
+from twokey.domain.standing_order import StandingOrder
 from twokey.domain.telemetry import Telemetry
 
 __all__ = [
@@ -239,6 +242,11 @@ class UnitOfWork(Protocol):
     users: Records[User]
     sessions: Records[Session]
     tokens: Records[Token]
+    policies: Records[Policies]
+    access_proposals: Records[AccessProposal]
+    access_approvals: Records[Approval]
+    standing_orders: Records[StandingOrder]
+    reviews: Records[Review]
     flags: Flags
     audit: AuditLog
     jobs: Jobs

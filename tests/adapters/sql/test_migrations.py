@@ -8,9 +8,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
+from twokey.adapters import sql
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.sql.tables import metadata
 from twokey.domain.errors import Conflict
+
+VERSIONS = Path(sql.__file__).parent / "migrations" / "versions"
 
 
 def test_a_migrated_store_has_the_tables_of_the_code(store: SqlStore) -> None:
@@ -39,8 +42,9 @@ def test_partial_indexes_and_deferred_references_are_the_same_too(store: SqlStor
 
 def test_migrating_twice_changes_nothing(store: SqlStore) -> None:
     store.migrate()
+    newest = max(each.name[:4] for each in VERSIONS.glob("[0-9]*.py"))
     with store.engine.connect() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [("0003",)]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).all() == [(newest,)]
 
 
 def test_a_store_of_a_newer_version_is_left_alone(store: SqlStore) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Table
 
 from twokey.adapters.sql import tables
 from twokey.adapters.sql.stored import Cell, copy
+from twokey.domain.access import AccessProposal, Policies
 from twokey.domain.approval import Approval
 from twokey.domain.case import Case
 from twokey.domain.change import Change
@@ -25,7 +26,9 @@ from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
 from twokey.domain.proposal import Proposal
+from twokey.domain.review import Review
 from twokey.domain.signal import Signal, SignalStatus
+from twokey.domain.standing_order import StandingOrder
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -126,4 +129,30 @@ TOKENS = Kind(
     table=tables.tokens,
     columns=_fields("name", "kind", "project", "environment", "secret_hash"),
     unique=(Unique(("secret_hash",)),),
+)
+POLICIES = Kind(noun="policy set", type=Policies, table=tables.policies, columns={})
+ACCESS_PROPOSALS = Kind(
+    noun="access proposal",
+    type=AccessProposal,
+    table=tables.access_proposals,
+    columns=_fields("status", "digest") | {"author": attrgetter("author.id")},
+)
+ACCESS_APPROVALS = Kind(
+    noun="approval",
+    type=Approval,
+    table=tables.access_approvals,
+    columns=_fields("proposal", "digest", "person", "answer"),
+    unique=(Unique(("proposal", "person", "digest")),),
+)
+STANDING_ORDERS = Kind(
+    noun="standing order",
+    type=StandingOrder,
+    table=tables.standing_orders,
+    columns=_fields("project", "environment", "status"),
+)
+REVIEWS = Kind(
+    noun="review",
+    type=Review,
+    table=tables.reviews,
+    columns=_fields("project", "environment", "status", "person", "change"),
 )

@@ -176,6 +176,38 @@ tokens = _records(
     by=[("project", "environment")],
 )
 
+policies = _records("policies")
+
+access_proposals = _records("access_proposals", _text("status"), _text("author"), _text("digest"), by=[("status",)])
+
+access_approvals = _records(
+    "access_approvals",
+    _to("proposal", "access_proposals.id"),
+    _text("digest"),
+    _text("person"),
+    _text("answer"),
+    UniqueConstraint("proposal", "person", "digest"),
+    by=[("proposal",)],
+)
+
+standing_orders = _records(
+    "standing_orders",
+    _text("project"),
+    _text("environment"),
+    _text("status"),
+    by=[("project", "environment", "status")],
+)
+
+reviews = _records(
+    "reviews",
+    _text("project"),
+    _text("environment"),
+    _text("status"),
+    _text("person"),
+    _to("change", "changes.id"),
+    by=[("project", "environment", "status"), ("status",)],
+)
+
 environments = Table(
     "environments",
     metadata,

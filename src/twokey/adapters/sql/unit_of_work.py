@@ -9,6 +9,7 @@ from twokey.adapters.sql.jobs import SqlJobs
 from twokey.adapters.sql.records import SqlRecords
 from twokey.adapters.sql.signals import SqlSignals
 from twokey.adapters.sql.transaction import Transaction
+from twokey.domain.access import AccessProposal, Policies
 from twokey.domain.approval import Approval
 from twokey.domain.case import Case
 from twokey.domain.change import Change
@@ -18,6 +19,8 @@ from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
 from twokey.domain.proposal import Proposal
+from twokey.domain.review import Review
+from twokey.domain.standing_order import StandingOrder
 from twokey.ports import AuditLog, Flags, Ids, Jobs, Records, Signals
 
 
@@ -38,6 +41,11 @@ class SqlUnitOfWork:
         self.users: Records[User] = SqlRecords(transaction, kinds.USERS)
         self.sessions: Records[Session] = SqlRecords(transaction, kinds.SESSIONS)
         self.tokens: Records[Token] = SqlRecords(transaction, kinds.TOKENS)
+        self.policies: Records[Policies] = SqlRecords(transaction, kinds.POLICIES)
+        self.access_proposals: Records[AccessProposal] = SqlRecords(transaction, kinds.ACCESS_PROPOSALS)
+        self.access_approvals: Records[Approval] = SqlRecords(transaction, kinds.ACCESS_APPROVALS)
+        self.standing_orders: Records[StandingOrder] = SqlRecords(transaction, kinds.STANDING_ORDERS)
+        self.reviews: Records[Review] = SqlRecords(transaction, kinds.REVIEWS)
         self.flags: Flags = SqlFlags(transaction, known)
         self.jobs: Jobs = SqlJobs(transaction, ids)
         self.audit: AuditLog = SqlAuditLog(transaction)
