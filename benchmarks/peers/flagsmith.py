@@ -2,6 +2,8 @@
 
 The engine always answers every flag of the context it is given. So one flag is asked with a context that holds this
 flag and its segments alone, which is the least it can be asked; its SDK would ask for the whole environment.
+
+A list is written as its interface stores it, as one text with commas: that form the engine parses once and keeps.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ def _segment(key: str, rule: Plain, overrides: list[Plain]) -> Plain:
 
 
 def _listing(segment: Plain) -> Plain:
-    condition = {"property": "$.identity.identifier", "operator": "IN", "value": segment["included"]}
+    condition = {"property": "$.identity.identifier", "operator": "IN", "value": ",".join(segment["included"])}
     return _segment(segment["key"], {"type": "ALL", "conditions": [condition]}, [])
 
 
@@ -51,7 +53,7 @@ def _percentage(flag: Plain) -> Plain:
 def _rules(flag: Plain) -> Plain:
     asked = questions(flag)
     alternatives: list[list[tuple[str, str, Any]]] = [
-        [("country", "EQUAL", asked.country), ("plan", "IN", asked.plans)],
+        [("country", "EQUAL", asked.country), ("plan", "IN", ",".join(asked.plans))],
         [("email", "REGEX", f".*{re.escape(asked.suffix)}$")],
         [("version", "GREATER_THAN_INCLUSIVE", f"{asked.version}:semver")],
     ]

@@ -16,6 +16,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import socket
 import sys
 import time
@@ -39,6 +40,8 @@ EXPECTED: dict[str, tuple[tuple[Plain, Any], ...]] = {
     "rules": ((workload.CONTEXT, True), (STRANGER, False), (STAFF, True), (GUEST, True)),
     "segment": ((workload.CONTEXT, workload.PROFILE), (STRANGER, workload.PROFILE_SAFE)),
 }
+ROOM = 10 * 2**30
+"""Bytes of data in which 10,000 flags have to fit."""
 KEYS, LEAST, MOST = 1_000, 0.07, 0.13
 """Of 1,000 users a rollout of 10 % takes 70 to 130: more than three standard deviations either way."""
 
@@ -139,6 +142,7 @@ def serve(module: Any, out: Any) -> None:
 
 def load_once(name: str, payload: str) -> Plain:
     """Seconds from the file to ready, and megabytes of the process above what it had before it knew the peer."""
+    resource.setrlimit(resource.RLIMIT_DATA, (ROOM, ROOM))
     document = workload.light(8)  # the first flags of every mix but `rollouts`; reading all would leave memory behind
     gc.collect()
     empty = _memory()

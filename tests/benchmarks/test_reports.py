@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import workload
+from benchmarks import against_peers, workload
 from benchmarks.chart import bars
 from benchmarks.peers import floor, runner
 from benchmarks.peers.shape import Call
@@ -60,6 +61,15 @@ def test_who_answers_one_case_wrongly_is_not_timed(loaded: Any, case: str) -> No
     loaded.ask = ask
     with pytest.raises(runner.Wrong):
         runner.check(loaded)
+
+
+@pytest.mark.parametrize("peer", [each.module for each in against_peers.CONTESTANTS if each.environment])
+@pytest.mark.parametrize("mix", workload.MIXES)
+def test_every_flag_is_told_to_every_peer_in_its_own_words(peer: str, mix: str) -> None:
+    document = workload.MIXES[mix](8)
+    told = json.dumps(importlib.import_module(f"benchmarks.peers.{peer}").translate(document))
+    assert all(told.count(f'"{flag["key"]}"') for flag in document["flags"])
+    assert all(user in told for segment in document["segments"] for user in segment["included"])
 
 
 def test_the_chart_has_a_bar_for_each_figure_and_escapes_names() -> None:
