@@ -24,7 +24,7 @@ from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
 from twokey.domain.job import Job, JobKind
-from twokey.domain.permission import Question, Ruling
+from twokey.domain.permission import Question, Ruling, Written
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import Proposal
 from twokey.domain.review import Review
@@ -81,6 +81,8 @@ class Gatekeeper(Protocol):
 
     digest: str
     """`sha256:...` over the shipped policies, the team's, and the schema they are checked against."""
+    written: tuple[Written, ...]
+    """Every policy in force, the shipped ones first."""
 
     def rule(self, question: Question) -> Ruling:
         """The answer to one question."""

@@ -67,5 +67,18 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     problem: str = ""
 
 
+class Written(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One policy as it is written: whether it permits or forbids, what it says in plain words, and its text.
+
+    `shipped` ones come with Twokey; the others are the team's.
+    """
+
+    id: str
+    effect: str
+    says: str
+    text: str
+    shipped: bool = False
+
+
 Ask = Callable[[Question], Ruling]
 """Asks the policies in force."""

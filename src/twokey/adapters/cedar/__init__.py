@@ -1,0 +1,5 @@
+"""The written policy, in Cedar: what ships with Twokey, what a team adds, and the one who is asked."""
+
+from twokey.adapters.cedar.gatekeeper import CedarGatekeeper, gatekeeper
+
+__all__ = ["CedarGatekeeper", "gatekeeper"]
