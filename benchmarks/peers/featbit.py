@@ -45,6 +45,7 @@ def _flag(key: str, case: str, flag: Plain) -> Plain:
         "name": key,
         "isArchived": False,
         "isEnabled": True,
+        "insightsEnabled": False,
         "updatedAt": WHEN,
         "variationType": "json" if case == "segment" else "boolean",
         "variations": [{"id": each, "value": value} for each, value in values.items()],

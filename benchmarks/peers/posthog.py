@@ -1,7 +1,8 @@
 """PostHog's SDK with local evaluation: definitions in memory, no events, asked by `get_feature_flag_result`.
 
-Its cohorts of listed people are computed by its server alone, so the segment stands as a list of `distinct_id` in the
-condition, as its interface writes it where somebody pastes a list. What is compared with comes as person properties.
+A cohort of listed people is known to its server alone. A cohort by a person property is evaluated here, so the segment
+is one: its users carry their key as the property `user_id`. A condition for everybody has no percentage, which spares
+it the hash.
 """
 
 from __future__ import annotations
@@ -17,16 +18,22 @@ IMPORTS = ("posthog",)
 
 
 def translate(document: Plain) -> Plain:
-    segments = {each["key"]: each["included"] for each in document["segments"]}
-    return {"flags": [_flag(n, *each, segments) for n, each in enumerate(flags_of(document))]}
+    numbers = {each["key"]: number for number, each in enumerate(document["segments"], 1)}
+    cohorts = {str(numbers[each["key"]]): _cohort(each["included"]) for each in document["segments"]}
+    return {"flags": [_flag(n, *each, numbers) for n, each in enumerate(flags_of(document), 1)], "cohorts": cohorts}
 
 
-def _flag(number: int, key: str, case: str, flag: Plain, segments: Plain) -> Plain:
+def _cohort(users: list[str]) -> Plain:
+    group = {"type": "AND", "values": [{**_property("user_id", "exact", users), "negation": False}]}
+    return {"type": "OR", "values": [group]}
+
+
+def _flag(number: int, key: str, case: str, flag: Plain, cohorts: dict[str, int]) -> Plain:
     filters: Plain
     if case == "segment":
         name, inside, outside = listed(flag)
         variants = [{"key": "inside", "rollout_percentage": 0}, {"key": "outside", "rollout_percentage": 100}]
-        within = _condition([_property("distinct_id", "exact", segments[name])])
+        within = _condition([{"key": "id", "operator": "in", "value": cohorts[name], "type": "cohort"}])
         filters = {
             "groups": [{**within, "variant": "inside"}, {**_condition([]), "variant": "outside"}],
             "multivariate": {"variants": variants},
@@ -35,7 +42,7 @@ def _flag(number: int, key: str, case: str, flag: Plain, segments: Plain) -> Pla
     elif case == "rules":
         filters = {"groups": _rules(flag)}
     else:
-        filters = {"groups": [_condition([], 100 if case == "boolean" else percent(flag))]}
+        filters = {"groups": [_condition([], None if case == "boolean" else percent(flag))]}
     return {"id": number, "key": key, "active": True, "filters": filters}
 
 
@@ -48,7 +55,7 @@ def _rules(flag: Plain) -> list[Plain]:
     ]
 
 
-def _condition(properties: list[Plain], share: float = 100) -> Plain:
+def _condition(properties: list[Plain], share: float | None = None) -> Plain:
     return {"properties": properties, "rollout_percentage": share}
 
 
@@ -60,7 +67,8 @@ def load(payload: Path, document: Plain) -> Loaded:
     from posthog import Posthog
 
     client = Posthog("phc_bench", host="http://127.0.0.1:9", send=False, sync_mode=True)
-    client.feature_flags = json.loads(payload.read_bytes())["flags"]
+    given = json.loads(payload.read_bytes())
+    client.feature_flags, client.cohorts = given["flags"], given["cohorts"]
     return _PostHog(client, document)
 
 
@@ -83,7 +91,7 @@ class _PostHog(Loaded):
 
     def _who(self, context: Plain) -> tuple[str, Plain]:
         who = context["targetingKey"]
-        return who, {"distinct_id": who, **{name: each for name, each in context.items() if name != "targetingKey"}}
+        return who, {"user_id": who, **{name: each for name, each in context.items() if name != "targetingKey"}}
 
     def value(self, key: str, answer: Any) -> Any:
         return answer.payload if self.cases[key] == "segment" else answer.enabled

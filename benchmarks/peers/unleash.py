@@ -1,6 +1,7 @@
 """Unleash's SDK on its Rust core: features from a cache in memory, no polling, metrics or registration.
 
-Asked by `is_enabled`, and by `get_variant` where there is a JSON value.
+Asked by `is_enabled`, and by `get_variant` where there is a JSON value. A client with features of its own needs no
+`initialize_client`, which would read them a second time and, in the background, every 15 seconds again.
 """
 
 from __future__ import annotations
@@ -93,7 +94,6 @@ def load(payload: Path, document: Plain) -> Loaded:
         disable_metrics=True,
         disable_registration=True,
     )
-    client.initialize_client(fetch_toggles=False)
     return _Unleash(client, document)
 
 
@@ -103,7 +103,8 @@ class _Unleash(Loaded):
         self.client = client
 
     def ask(self, key: str, context: Plain) -> Call:
-        user = {("userId" if name == "targetingKey" else name): each for name, each in context.items()}
+        properties = {name: each for name, each in context.items() if name != "targetingKey"}
+        user = {"userId": context["targetingKey"], "properties": properties}
         ask = self.client.get_variant if self.cases[key] == "segment" else self.client.is_enabled
         return lambda: ask(key, user)
 
