@@ -6,6 +6,7 @@ in this process, on the same cores. Rules kept here:
 
 * the answers are looked at before anything is timed;
 * server and echo are asked in turns of about a second, so that drift meets both alike; medians of the rounds count;
+* Unleash's own server (`http_peer`) is asked by the same load in the same run, for the same flags;
 * a request's time is from the first byte written to the last byte read.
 
 Options: `--quick` (fewer rounds), `--write` (into docs/performance.md).
@@ -109,15 +110,16 @@ async def _drive(port: int, request: Callable[[], bytes], seconds: float) -> Loa
 
 def _request(path: str, body: bytes, secret: str) -> bytes:
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {secret}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
 
-def _asking(path: str, secret: str) -> Callable[[], bytes]:
+def _asking(path: str, secret: str, unit: str = "targetingKey") -> Callable[[], bytes]:
     """Requests of 1,000 users, in turn."""
-    users = [{**workload.CONTEXT, "targetingKey": f"user-{number}"} for number in range(1_000)]
+    rest = {name: value for name, value in workload.CONTEXT.items() if name != "targetingKey"}
+    users = [{**rest, unit: f"user-{number}"} for number in range(1_000)]
     made = [_request(path, json.dumps({"context": user}).encode(), secret) for user in users]
     state = [0]
 
@@ -220,7 +222,7 @@ def measure(rounds: int, seconds: float) -> list[Row]:
             with Server("twokey", str(data)) as server:
                 for path in paths:
                     one = path == "one"
-                    asking = _asking(f"{FLAGS}/{first}" if one else FLAGS, secret)
+                    asking = _asking(f"{FLAGS}/{first}" if one else FLAGS, f"Bearer {secret}")
                     _check(server.port, asking(), 1 if one else flags)
                     turns = [uvloop.run(_turn(server.port, echo.port, asking, seconds)) for _ in range(rounds + 1)][1:]
                     target = 12_000 if one else {100: 4_000, 1_000: 600}[flags]
@@ -229,12 +231,32 @@ def measure(rounds: int, seconds: float) -> list[Row]:
     return rows
 
 
+def measure_peer(rounds: int, seconds: float) -> tuple[list[Row], str]:
+    """Unleash's server for 4, 100 and 1,000 flags, in turns with the echo; or why it could not be measured."""
+    from benchmarks.http_peer.unleash import PATH, Unavailable, UnleashServer
+
+    rows = []
+    try:
+        with Server("echo") as echo, UnleashServer() as peer:
+            for flags in (4, 100, 1_000):
+                peer.fill(flags)
+                asking = _asking(PATH, peer.secret, "userId")
+                turns = [uvloop.run(_turn(peer.port, echo.port, asking, seconds)) for _ in range(rounds + 1)][1:]
+                rows.append(Row(f"all {flags:,} flags", [each[0] for each in turns], [each[1] for each in turns], 0))
+    except Unavailable as problem:
+        return rows, str(problem)
+    return rows, ""
+
+
 async def _turn(port: int, echo: int, asking: Callable[[], bytes], seconds: float) -> tuple[Load, Load]:
     return await _drive(port, asking, seconds), await _drive(echo, asking, seconds)
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[Row], peer: list[Row], problem: str = "") -> str:
     """The result as Markdown."""
+    from benchmarks.http_peer.unleash import version
+
+    unleash = f"Unleash {version()} frontend API"
     lines = [
         f"| OFREP, {CONNECTIONS} connections | requests/s | p99, ms | share of a raw echo | target, requests/s | met |",
         "|---|---:|---:|---:|---:|---|",
@@ -247,7 +269,10 @@ def table(rows: list[Row]) -> str:
             f"| {row.what} | {row.rate:,.0f} | {row.p99:.1f} | {row.share:.0%} | {row.target:,.0f}{more} | "
             f"{'yes' if met else 'no'} |"
         )
-    echo = statistics.median(each.rate for row in rows for each in row.echoes)
+    lines += [f"| {unleash}, {each.what} | {each.rate:,.0f} | {each.p99:.1f} | {each.share:.1%} | | |" for each in peer]
+    if problem:
+        lines.append(f"| {unleash}: not measured, {problem} | | | | | |")
+    echo = statistics.median(each.rate for row in (*rows, *peer) for each in row.echoes)
     lines.append(f"| raw ASGI echo on the same uvicorn | {echo:,.0f} | | | | |")
     return "\n".join(lines)
 
@@ -264,7 +289,8 @@ def main() -> None:
         _serve(kind, int(port), folder)
         return
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    text = table(measure(2, 0.5) if options.quick else measure(5, 2.0))
+    rounds, seconds = (2, 0.5) if options.quick else (5, 2.0)
+    text = table(measure(rounds, seconds), *measure_peer(rounds, seconds))
     print(text)
     if options.write and importlib.util.find_spec("benchmarks.report"):
         importlib.import_module("benchmarks.report").write_section("ofrep", text)

@@ -96,8 +96,8 @@ def postgresql_url() -> Iterator[str]:
     needs.postgres()
     name = f"test_{secrets.token_hex(6)}"
     _migrated_cluster().run(f"CREATE DATABASE {name} TEMPLATE twokey_template")
-    yield _cluster().url(name)
-    _cluster().run(f"DROP DATABASE {name} WITH (FORCE)")
+    yield cluster().url(name)
+    cluster().run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -138,25 +138,26 @@ def _migrated_file() -> Path:
 
 @cache
 def _migrated_cluster() -> Cluster:
-    cluster = _cluster()
-    cluster.run("CREATE DATABASE twokey_template")
-    store = SqlStore(cluster.url("twokey_template"), Stopwatch(), str)
+    own = cluster()
+    own.run("CREATE DATABASE twokey_template")
+    store = SqlStore(own.url("twokey_template"), Stopwatch(), str)
     store.migrate()
     store.close()
-    return cluster
+    return own
 
 
 @cache
-def _cluster() -> Cluster:
+def cluster() -> Cluster:
+    """The PostgreSQL of this process: started when first asked for, stopped at its end."""
     binaries, folder = needs.postgres(), Path(tempfile.mkdtemp(prefix="twokey-pg-"))
-    cluster = Cluster(_free_port(), secrets.token_hex(16))
-    (folder / "password").write_text(cluster.password)
+    own = Cluster(_free_port(), secrets.token_hex(16))
+    (folder / "password").write_text(own.password)
     user = _user_for(folder)
     _run([binaries / "initdb", "-D", folder / "data", "-U", "postgres", "--pwfile", folder / "password", *INIT], user)
-    server = _start(binaries, folder, cluster.port, user)
+    server = _start(binaries, folder, own.port, user)
     atexit.register(_stop, server, folder)
-    _wait_until_up(cluster, server, folder)
-    return cluster
+    _wait_until_up(own, server, folder)
+    return own
 
 
 def _user_for(folder: Path) -> str | None:

@@ -29,7 +29,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 async def answer(send: Send, given: Answer, more: Headers = ()) -> None:
     """Send an answer, with headers that depend on who asked."""
     body = given.body
-    shown = [JSON, (b"content-length", b"%d" % len(body)), *given.headers, *more] if body else [*given.headers, *more]
+    shown = [JSON, (b"content-length", b"%d" % len(body))] if body else []
+    if given.headers or more:
+        shown += (*given.headers, *more)
     await send({"type": "http.response.start", "status": given.status, "headers": shown})
     await send({"type": "http.response.body", "body": body})
 

@@ -37,6 +37,8 @@ PREFIX = "/ofrep/"
 FLAGS = "/ofrep/v1/evaluate/flags"
 MAX_BODY = 256 * 1024
 FULL = Scope.FLAGS_EVALUATE
+EVALUATING = frozenset({Scope.FLAGS_EVALUATE, Scope.FLAGS_EVALUATE_VISIBLE})
+NEVER = 10**9
 INACTIVITY = 120
 """Seconds that a page may be hidden before its client lets go of its stream."""
 log = logging.getLogger(__name__)
@@ -98,21 +100,24 @@ class Ofrep:
         await answer(send, given, self._origins.headers(asked.origin))
 
     async def _answer(self, scope: MutableMapping[str, Any], receive: Receive, key: str | None, asked: Asked) -> Answer:
-        wrong = self._misdirected(scope["method"], scope["path"], key, asked)
-        if wrong is not None:
-            return wrong
+        if scope["method"] != "POST" or (key is None and scope["path"] != FLAGS):
+            return self._misdirected(scope["method"], key, asked)
         try:
             token = self._tokens.known(asked.secret) or await self._authenticator.token_soon(asked.secret)
         except Unauthenticated as error:
             return failure(401, key, "GENERAL", str(error), ((b"www-authenticate", b"Bearer"),))
         full = FULL in token.scopes
-        refused = self._refused(token, full, key, scope)
-        if refused is not None:
-            return refused
+        wait = self._pace.take(token.id) if full else self._wait_of_visitor(token, scope)
+        if wait:
+            return self._refused(token, key, wait)
         message = await receive()
-        context = _context(await _rest(message, receive) if message.get("more_body") else message.get("body", b""), key)
-        if isinstance(context, Answer):
-            return context
+        body = await _rest(message, receive) if message.get("more_body") else message.get("body", b"")
+        if body is None or len(body) > MAX_BODY:
+            return failure(413, key, "INVALID_CONTEXT", f"the body is larger than {MAX_BODY} bytes")
+        try:
+            context = _decode(body).context
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return _unreadable(key, error)
         query, place = scope["query_string"], (token.project, token.environment)
         try:
             edition = None if query else self._hub.held(place)
@@ -126,25 +131,23 @@ class Ofrep:
             self._exposures.met(token, part, context)
         return given
 
-    def _misdirected(self, method: str, path: str, key: str | None, asked: Asked) -> Answer | None:
+    def _misdirected(self, method: str, key: str | None, asked: Asked) -> Answer:
+        """The answer to what asks for no evaluation."""
         if method == "OPTIONS":
             return self._origins.preflight(asked.origin)
-        if key is None and path != FLAGS:
+        if method == "POST":
             return failure(404, None, "GENERAL", "there is no such address")
-        if method != "POST":
-            return failure(405, key, "GENERAL", "send a POST request", ((b"allow", b"POST, OPTIONS"),))
-        return None
+        return failure(405, key, "GENERAL", "send a POST request", ((b"allow", b"POST, OPTIONS"),))
 
-    def _refused(self, token: Token, full: bool, key: str | None, scope: MutableMapping[str, Any]) -> Answer | None:
-        if not full and Scope.FLAGS_EVALUATE_VISIBLE not in token.scopes:
-            return failure(403, key, "GENERAL", f"this token lacks the scope `{Scope.FLAGS_EVALUATE}`")
-        wait = self._wait(token, full, scope)
-        return too_many(key, wait) if wait else None
+    def _refused(self, token: Token, key: str | None, wait: int) -> Answer:
+        if token.scopes & EVALUATING:
+            return too_many(key, wait)
+        return failure(403, key, "GENERAL", f"this token lacks the scope `{Scope.FLAGS_EVALUATE}`")
 
-    def _wait(self, token: Token, full: bool, scope: MutableMapping[str, Any]) -> int:
-        """In how many seconds the token may ask again; 0 for now. A client key counts by visitor."""
-        if full:
-            return self._pace.take(token.id)
+    def _wait_of_visitor(self, token: Token, scope: MutableMapping[str, Any]) -> int:
+        """In how many seconds a client key may ask again: it counts by visitor. Any other token may never."""
+        if Scope.FLAGS_EVALUATE_VISIBLE not in token.scopes:
+            return NEVER
         client = scope.get("client")
         return self._visible_pace.take(f"{token.id} {client[0] if client else ''}")
 
@@ -175,16 +178,11 @@ class Ofrep:
         return Answer(200, body, ((b"etag", tag),))
 
 
-def _context(body: bytes | None, key: str | None) -> dict[str, Any] | Answer:
-    """The context of a request, or what to answer where there is none."""
-    if body is None or len(body) > MAX_BODY:
-        return failure(413, key, "INVALID_CONTEXT", f"the body is larger than {MAX_BODY} bytes")
-    try:
-        return _decode(body).context
-    except msgspec.ValidationError:
+def _unreadable(key: str | None, error: Exception) -> Answer:
+    """What to answer where there is no context in a body."""
+    if isinstance(error, msgspec.ValidationError):
         return failure(400, key, "INVALID_CONTEXT", 'send {"context": {"targetingKey": "...", ...}}')
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return failure(400, key, "PARSE_ERROR", "the body is not JSON")
+    return failure(400, key, "PARSE_ERROR", "the body is not JSON")
 
 
 async def _rest(message: MutableMapping[str, Any], receive: Receive) -> bytes | None:

@@ -1,0 +1,1 @@
+"""A server of another make, beside which evaluation over HTTP is measured."""
