@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from twokey.adapters import system
+from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.control import State
@@ -69,6 +70,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         store=store,
         telemetry=telemetry,
         secrets=system,
+        gatekeepers=gatekeeper,
         clock=clock,
         hub=Hub(store),
         secure_cookies=settings.secure_cookies,

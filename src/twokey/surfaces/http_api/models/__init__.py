@@ -49,6 +49,7 @@ from twokey.surfaces.http_api.models.flags import (
     LineView,
     VersionView,
 )
+from twokey.surfaces.http_api.models.policy import MatrixCell, MatrixRow, MatrixView, PolicyView, WrittenPolicyView
 from twokey.surfaces.http_api.models.proposals import (
     Approve,
     BlastRadiusView,
@@ -97,12 +98,16 @@ __all__ = [
     "Line",
     "LineView",
     "Marker",
+    "MatrixCell",
+    "MatrixRow",
+    "MatrixView",
     "NewNote",
     "NewProposal",
     "NewToken",
     "NewUser",
     "NoteView",
     "Point",
+    "PolicyView",
     "ProposalRow",
     "ProposalView",
     "Prove",
@@ -126,4 +131,5 @@ __all__ = [
     "VerificationView",
     "VersionView",
     "WayView",
+    "WrittenPolicyView",
 ]
