@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from twokey.cli.commands import access, audit, case, change, flag, house, proposal, sign_in, snapshot
+from twokey.cli.commands import access, audit, case, change, flag, house, policy, proposal, sign_in, snapshot
 from twokey.cli.exits import Exit, table
 from twokey.cli.failures import Failure
 from twokey.cli.output import answer, tell
@@ -50,6 +50,7 @@ app.add_typer(flag.app, name="flag")
 app.add_typer(case.app, name="case")
 app.add_typer(proposal.app, name="proposal")
 app.add_typer(change.app, name="change")
+app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.add_typer(access.tokens, name="token")
 app.add_typer(access.users, name="user")
