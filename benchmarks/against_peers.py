@@ -6,9 +6,12 @@ are missing, from pinned requirements). Rules kept here:
 * answers are checked before anything is timed; who answers wrongly is reported and not timed;
 * the contestants are asked in turns of a tenth of a second, round after round, so that drift meets all alike; the
   median of the rounds counts, and the ratios more than the figures;
+* who has spent six seconds on one column is asked no more, and has at least one round;
+* a figure that could not be had is a dash in its cell, and the reason stands below the tables;
 * load, memory and import are measured once, each in a fresh process, with a limit of four minutes and 10 GB.
 
-Options: `--quick` (few rounds), `--write` (into docs/performance.md, with the chart).
+Options: `--quick` (few rounds), `--only posthog unleash` (these modules of `benchmarks.peers`), `--write` (into
+docs/performance.md, with the chart; of all contestants only).
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +36,7 @@ ENVIRONMENTS = ROOT / ".bench" / "environments"
 REQUIREMENTS = ROOT / "benchmarks" / "peers" / "requirements"
 CHART = ROOT / "docs" / "performance-engine.svg"
 COUNT, MANY = 1_000, 10_000
-TURN, LIMIT = 0.1, 240
+TURN, PATIENCE, LIMIT = 0.1, 6.0, 240
 
 
 class Contestant(NamedTuple):
@@ -101,8 +106,11 @@ class Process:
         """Its answer; `error` says what went wrong."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return {"error": "the process ended"}
         line = self._process.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {"error": "the process ended"}
         return answer
@@ -141,16 +149,16 @@ def _once(contestant: Contestant, *arguments: str) -> dict[str, Any]:
 class Run:
     """One run: documents and payloads below `folder`, and what was found."""
 
-    def __init__(self, folder: Path, rounds: int) -> None:
+    def __init__(self, folder: Path, rounds: int, contestants: Sequence[Contestant] = CONTESTANTS) -> None:
         self.folder, self.rounds = folder, rounds
-        self.found: dict[str, dict[Column, float]] = {each.name: {} for each in CONTESTANTS}
+        self.found: dict[str, dict[Column, float]] = {each.name: {} for each in contestants}
         self.footprints: dict[str, dict[str, Any]] = {}
         self.troubles: list[str] = []
-        self.ready = [each for each in CONTESTANTS if not self._trouble(each, prepare(each))]
+        self.ready = [each for each in contestants if not self._trouble(each.name, prepare(each))]
 
-    def _trouble(self, contestant: Contestant, problem: str) -> bool:
+    def _trouble(self, where: str, problem: str) -> bool:
         if problem:
-            self.troubles.append(f"{contestant.name}: {problem}")
+            self.troubles.append(f"{where}: {problem}")
         return bool(problem)
 
     def document(self, mix: str, count: int) -> Path:
@@ -164,32 +172,44 @@ class Run:
         """The mix in the contestant's own format."""
         file = self.folder / f"{contestant.module}-{mix}-{count}.json"
         answer = _once(contestant, "translate", str(self.document(mix, count)), str(file))
-        return None if self._trouble(contestant, answer.get("error", "")) else file
+        return None if self._trouble(f"{contestant.name}, {mix} mix", answer.get("error", "")) else file
 
     def time(self, mix: str) -> None:
         """Time the columns of one mix, in turns."""
-        columns = [each for each in COLUMNS if each.mix == mix]
-        running = {}
-        for each in self.ready:
-            payload, process = self.payload(each, mix, COUNT), Process(each)
-            loaded = process.ask(do="load", document=str(self.document(mix, COUNT)), payload=str(payload))
-            if self._trouble(each, loaded.get("error", "")):
-                process.end()
-            else:
-                running[each.name] = process
-        for column in columns:
-            taken: dict[str, list[float]] = {name: [] for name in running}
-            for _ in range(self.rounds):
-                for name, process in running.items():
-                    answer = process.ask(do="time", what=column.what, count=COUNT, seconds=TURN)
-                    if "us" in answer:
-                        taken[name].append(answer["us"] * column.scale)
-            self.found = {
-                name: {**row, column: statistics.median(taken[name])} if taken.get(name) else row
-                for name, row in self.found.items()
-            }
+        running = self._started(mix)
+        for column in COLUMNS:
+            if column.mix == mix:
+                self.time_column(column, running)
         for process in running.values():
             process.end()
+
+    def _started(self, mix: str) -> dict[str, Process]:
+        running = {}
+        for each in self.ready:
+            if payload := self.payload(each, mix, COUNT):
+                process = Process(each)
+                loaded = process.ask(do="load", document=str(self.document(mix, COUNT)), payload=str(payload))
+                if self._trouble(f"{each.name}, {mix} mix", loaded.get("error", "")):
+                    process.end()
+                else:
+                    running[each.name] = process
+        return running
+
+    def time_column(self, column: Column, running: Mapping[str, Process]) -> None:
+        """Ask everybody, round after round; one failure costs the whole figure, for the rest may be no better."""
+        taken: dict[str, list[float]] = {name: [] for name in running}
+        spent = dict.fromkeys(running, 0.0)
+        for _ in range(self.rounds):
+            for name in [each for each in taken if spent[each] <= PATIENCE]:
+                started = time.perf_counter()
+                answer = running[name].ask(do="time", what=column.what, count=COUNT, seconds=TURN)
+                spent[name] += time.perf_counter() - started
+                if self._trouble(f"{name}, {column.heading}", answer.get("error", "")):
+                    del taken[name]
+                else:
+                    taken[name].append(answer["us"] * column.scale)
+        for name, each_round in taken.items():
+            self.found[name][column] = statistics.median(each_round)
 
     def footprint(self, contestant: Contestant) -> None:
         """Load, memory and import, each in a fresh process."""
@@ -198,7 +218,7 @@ class Run:
             payload = self.payload(contestant, mix, MANY)
             answer = _once(contestant, "load", str(payload)) if payload else {"error": "no payload"}
             row[f"{mix}_s"], row[f"{mix}_mb"] = answer.get("load_s"), answer.get("memory_mb")
-            self._trouble(contestant, f"10,000 flags, {mix}: {answer['error']}" if "error" in answer else "")
+            self._trouble(f"{contestant.name}, 10,000 flags, {mix} mix", answer.get("error", ""))
         row["import_ms"] = _once(contestant, "import").get("import_ms")
         self.footprints[contestant.name] = row
 
@@ -211,12 +231,16 @@ class Run:
         for name, row in self.found.items():
             cells = " | ".join(self._shown(row.get(each)) for each in COLUMNS)
             lines.append(f"| {f'**{name}**' if name == TWOKEY else name} | {cells} |")
-        ours, theirs = self.found[TWOKEY], self.found[FASTEST]
-        targets = (f"{each.target} ({'met' if ours[each] <= each.target else 'missed'})" for each in COLUMNS)
-        lines.append("| target for Twokey | " + " | ".join(targets) + " |")
-        times = (f"{theirs[each] / ours[each]:.1f}" if each in theirs else "-" for each in COLUMNS)
-        lines.append("| times as fast as statsig's Rust core | " + " | ".join(times) + " |")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._verdicts(self.found.get(TWOKEY, {}), self.found.get(FASTEST, {}))])
+
+    def _verdicts(self, ours: Mapping[Column, float], theirs: Mapping[Column, float]) -> list[str]:
+        if not ours:
+            return []
+        met = [("met" if ours[each] <= each.target else "missed") if each in ours else "-" for each in COLUMNS]
+        targets = (f"{each.target} ({verdict})" for each, verdict in zip(COLUMNS, met, strict=True))
+        lines = ["| target for Twokey | " + " | ".join(targets) + " |"]
+        times = [f"{theirs[each] / ours[each]:.1f}" if each in ours and each in theirs else "-" for each in COLUMNS]
+        return [*lines, "| times as fast as statsig's Rust core | " + " | ".join(times) + " |"] if theirs else lines
 
     def sizes(self) -> str:
         """The second table."""
@@ -234,23 +258,33 @@ class Run:
         return "\n".join(f"- {each}" for each in dict.fromkeys(self.troubles))
 
 
-def main() -> None:
-    """Run it."""
+def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """What is asked for; a report of a few contestants would not be one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=[each.module for each in CONTESTANTS], metavar="MODULE")
     parser.add_argument("--write", action="store_true")
-    options = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    if asked.only and asked.write:
+        parser.error("--write reports all contestants: leave --only out")
+    return asked
+
+
+def main() -> None:
+    """Run it."""
+    asked = options()
+    chosen = [each for each in CONTESTANTS if not asked.only or each.module in asked.only]
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(Path(folder), 3 if options.quick else 9)
+        run = Run(Path(folder), 3 if asked.quick else 9, chosen)
         print(f"load {os.getloadavg()[0]:.1f}, {len(run.ready)} contestants", flush=True)
         for mix in MIXES:
             run.time(mix)
-        for each in run.ready if not options.quick else ():
+        for each in run.ready if not asked.quick else ():
             if not each.module.startswith("openfeature") and each.module != "floor":
                 run.footprint(each)
     text = "\n\n".join(each for each in (run.timings(), run.sizes() if run.footprints else "", run.told()) if each)
     print(text)
-    if options.write:
+    if asked.write:
         report.write_section("engine", text)
         series = {name: [row.get(each) for each in COLUMNS[:4]] for name, row in run.found.items()}
         CHART.write_text(bars([each.heading for each in COLUMNS[:4]], series, TWOKEY), "utf-8")

@@ -124,7 +124,8 @@ class Service:
         assert self.peer is not None
         context = workload.CONTEXT
         call = self.peer.ask_all(context) if what == "all" else self.peer.ask(workload.key_of(what, count), context)
-        call()
+        if self.numbers.get(what) != 1:  # what fills a turn by itself is not asked twice only to get warm
+            call()
         took, self.numbers[what] = timed(call, seconds, self.numbers.get(what, 0))
         return {"us": took * 1e6}
 
