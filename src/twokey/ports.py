@@ -257,6 +257,14 @@ class UnitOfWork(Protocol):
         """A new id."""
         ...
 
+    def gatekeeper(self) -> Gatekeeper:
+        """The written policy in force: the shipped one and what the team has set last."""
+        ...
+
+    def gatekeeper_for(self, text: str) -> Gatekeeper:
+        """The written policy as it would be with this text of the team; raises Invalid."""
+        ...
+
 
 class Store(Protocol):
     """Where control state is kept."""

@@ -20,7 +20,7 @@ from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
 from twokey.ports import Clock, Store, Telemetry
 from twokey.settings import Settings
-from twokey.steps import apply_change, check_evidence, draft_proposal, run_schedule, triage_case
+from twokey.steps import apply_change, check_evidence, draft_proposal, keep_orders, run_schedule, triage_case
 from twokey.steps.manage_access import set_up
 from twokey.surfaces.app import Doors, create_app
 from twokey.surfaces.hub import Hub, make_ready
@@ -33,7 +33,7 @@ MINIMUM_PASSWORD = 12
 def open_store(settings: Settings, clock: Clock = system.utc_now, *, migrate: bool = True) -> SqlStore:
     """The control store, brought to the present schema unless it shall only be read."""
     settings.data.mkdir(parents=True, exist_ok=True)
-    store = SqlStore(settings.database_url, clock, system.new_id)
+    store = SqlStore(settings.database_url, clock, system.new_id, gatekeeper)
     if migrate:
         store.migrate()
     return store
@@ -94,8 +94,18 @@ def jobs_of(store: Store, telemetry: Telemetry) -> dict[JobKind, Work]:
         JobKind.DRAFT_PROPOSAL: lambda finding: draft_proposal.draft_from_finding(store, telemetry, finding),
         JobKind.CHECK_EVIDENCE: lambda case: check_evidence.check(store, telemetry, case),
         JobKind.EXPIRE_PROPOSAL: lambda proposal: run_schedule.expire_proposal(store, proposal),
+        JobKind.ASK_ORDERS: lambda proposal: _ask_orders(store, telemetry, proposal),
         JobKind.APPLY_SCHEDULED: lambda proposal: apply_change.apply_scheduled(store, proposal),
     }
+
+
+def _ask_orders(store: Store, telemetry: Telemetry, proposal_id: str) -> None:
+    """See what the telemetry says now, then let a standing order agree, if one does."""
+    with store.read() as uow:
+        case = uow.proposals.get(proposal_id).case
+    if case is not None:
+        check_evidence.check(store, telemetry, case)
+    keep_orders.turn(store, proposal_id)
 
 
 def listener(server: Server, settings: Settings, *, grace: int = 3) -> uvicorn.Server:
@@ -144,7 +154,7 @@ def serve(settings: Settings) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Administrator:
-    """The first person: who may add others, tokens and environments. Approving is for roles that the team gives."""
+    """The first person: who may add others, and govern access alone until there is a second of the security role."""
 
     username: str
     name: str
@@ -168,7 +178,7 @@ def initialise(
             username=administrator.username,
             name=administrator.name,
             password_hash=system.hash_password(administrator.password),
-            roles=frozenset({Role.ADMINISTRATOR}),
+            roles=frozenset({Role.ADMINISTRATOR, Role.SECURITY}),
             created_at=clock(),
         )
         set_up(store, environment, initial, user)

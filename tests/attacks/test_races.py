@@ -10,6 +10,7 @@ import pytest
 
 from tests.attacks.attempts import REDUCE, WIDEN, applied, drafted, now, turn_both_keys
 from tests.support.world import ENVIRONMENT, FLAG, PRESENT, PROJECT, World, alert, support_flag
+from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.sql import SqlStore
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.operation import SetBaseline, SetWeights
@@ -23,7 +24,7 @@ from twokey.steps.review_proposal import approve, reject, withdraw
 
 def other_process(world: World, store_url: str) -> SqlStore:
     """The store as another process has it: connections, lock and memory of its own."""
-    return SqlStore(store_url, world.clock, world.store._ids)
+    return SqlStore(store_url, world.clock, world.store._ids, gatekeeper)
 
 
 def at_once(*moves: Callable[[], object]) -> list[object]:

@@ -11,18 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.world import FLAG, START, initial_state, support_control
+from twokey.adapters.cedar import gatekeeper
 from twokey.domain.approval import Answer, Approval, Proof, fill
 from twokey.domain.control import State
 from twokey.domain.drafting import Basis, Draft, compose
 from twokey.domain.errors import Invalid, Refused
-from twokey.domain.identity import ANALYST, Actor, ActorKind, Role
+from twokey.domain.gate import Circumstances, Gate, GateStatus, combine, evaluate
+from twokey.domain.identity import ANALYST, SCHEDULE, Actor, ActorKind, Role
 from twokey.domain.operation import Action, ArchiveFlag, Effect, Operation, SetMetrics, SetWeights
-from twokey.domain.policy import MATRIX, ROWS, Environment, Gate, GateStatus, combine, evaluate, required_roles, row_for
-from twokey.domain.proposal import ApplyMode, Proposal, is_sealed
+from twokey.domain.permission import Question, Rules, Ruling
+from twokey.domain.policy import ROWS, Environment, required_roles, row_for
+from twokey.domain.proposal import ApplyMode, Proposal, is_sealed, seal
 
 MARA = Actor(id="mara", kind=ActorKind.PERSON, roles=frozenset({"release_manager"}))
 REDUCE = SetWeights(flag=FLAG, rule="pro-10", weights=(("reranker_v2", 100), ("baseline", 99_900)))
 WIDEN = SetWeights(flag=FLAG, rule="pro-10", weights=(("reranker_v2", 20_000), ("baseline", 80_000)))
+
+
+SHIPPED = gatekeeper("")
+RULES = Rules(SHIPPED.rule, SHIPPED.digest)
 
 
 def proposal(*operations: Operation, by: Actor = ANALYST, state: State | None = None, **more: object) -> Proposal:
@@ -31,6 +38,7 @@ def proposal(*operations: Operation, by: Actor = ANALYST, state: State | None = 
         environment=Environment(project="support", key="production"),
         evidence=(),
         contexts=(),
+        rules=RULES,
     )
     draft = Draft(
         project="support",
@@ -56,8 +64,10 @@ def yes(person: str, *roles: str, digest: str, at: datetime = START) -> Approval
     )
 
 
-def gate(made: Proposal, *approvals: Approval, now: datetime = START) -> Gate:
-    return evaluate(made, approvals, row_for(made.effect, made.action), now)
+def gate(made: Proposal, *approvals: Approval, now: datetime = START, **more: object) -> Gate:
+    author = Actor(id=made.author.id, kind=made.author.kind, on_behalf_of=made.author.on_behalf_of)
+    found = {"now": now, "actor": SCHEDULE, "author": author, "guarded": True, "ask": SHIPPED.rule, **more}
+    return evaluate(made, approvals, row_for(made.effect, made.action), Circumstances(**found))  # type: ignore[arg-type]
 
 
 def both(made: Proposal) -> tuple[Approval, Approval]:
@@ -182,12 +192,44 @@ def test_archiving_needs_a_recorded_code_reference_review() -> None:
     assert gate(reviewed).status is GateStatus.WAITING
 
 
-def test_the_matrix_says_what_the_product_promises() -> None:
-    alone = {row.key for row in MATRIX if row.ai_alone}
-    assert alone == {"summarise", "cohort"}
-    assert {row.key for row in MATRIX if not row.ai_may_draft} == {"change_metrics", "authorization"}
-    assert not any(row.prompt_alone for row in MATRIX)
-    assert all(row.approval for row in MATRIX if not row.ai_alone and row.key != "authorization")
+def test_with_every_key_turned_the_policy_is_still_asked_and_may_refuse() -> None:
+    made, asked = proposal(), list[Question]()
+
+    def never(question: Question) -> Ruling:
+        asked.append(question)
+        return Ruling(allowed=question.verb != "apply", policies=("team-freeze",))
+
+    found = gate(made, *both(made), ask=never)
+    assert found.status is GateStatus.REFUSED
+    assert "team-freeze" in found.sentence
+    assert [each.verb for each in asked] == ["draft", "apply"]
+    assert (asked[1].needed, asked[1].filled, asked[1].effect, asked[1].change) == (2, 2, "narrows", "reduce")
+
+
+def test_a_policy_that_cannot_be_asked_refuses_even_if_it_says_allowed() -> None:
+    made = proposal()
+    broken = gate(made, *both(made), ask=lambda question: Ruling(allowed=True, problem="the engine failed"))
+    assert broken.status is GateStatus.REFUSED
+    assert "the engine failed" in broken.sentence
+
+
+def test_a_standing_order_opens_the_gate_while_its_guardrail_is_breached_and_only_for_what_narrows() -> None:
+    order = Actor(id="policy:0123456789abcdef", kind=ActorKind.POLICY)
+    made, wider = proposal(), proposal(WIDEN)
+    assert gate(made, actor=order, breached=True).status is GateStatus.OPEN
+    assert gate(made, actor=order, breached=False).status is GateStatus.REFUSED
+    assert gate(wider, actor=order, breached=True).status is GateStatus.REFUSED
+    no = msgspec.structs.replace(yes("mara", "release_manager", digest=made.digest), answer=Answer.NO)
+    assert gate(made, no, actor=order, breached=True).status is GateStatus.REFUSED
+
+
+def test_an_environment_without_keys_asks_the_policy_alone() -> None:
+    made = msgspec.structs.replace(proposal(by=MARA), required_roles=())
+    made = seal(made)
+    viewer = Actor(id="vera", kind=ActorKind.PERSON, roles=frozenset({"viewer"}))
+    assert gate(made, guarded=False, actor=MARA).status is GateStatus.OPEN
+    assert gate(made, guarded=False, actor=viewer).status is GateStatus.REFUSED
+    assert gate(made, guarded=True, actor=MARA).status is GateStatus.REFUSED
 
 
 def test_operations_that_change_nothing_are_no_proposal() -> None:
@@ -198,7 +240,11 @@ def test_operations_that_change_nothing_are_no_proposal() -> None:
 
 def test_an_empty_draft_and_a_schedule_in_the_past_are_refused_by_field() -> None:
     basis = Basis(
-        state=initial_state(), environment=Environment(project="support", key="production"), evidence=(), contexts=()
+        state=initial_state(),
+        environment=Environment(project="support", key="production"),
+        evidence=(),
+        contexts=(),
+        rules=RULES,
     )
     draft = Draft(project="support", environment="production", operations=(), reason="x")
     with pytest.raises(Invalid) as caught:

@@ -18,7 +18,7 @@ from twokey.domain.decision import Choice, Decision, check
 from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.evidence import EvidenceKind, make
 from twokey.domain.finding import Citation, Finding, Recommendation, ground
-from twokey.domain.policy import Gate, GateStatus
+from twokey.domain.gate import Gate, GateStatus
 from twokey.domain.stages import split_plans, stage_plans
 from twokey.domain.state_document import parse_state
 from twokey.engine.errors import Invalid

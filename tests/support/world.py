@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from twokey.adapters import system
+from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.approval import Proof
@@ -170,7 +171,10 @@ class World:
         self.clock = FakeClock()
         numbers = count(1)
         self.store = SqlStore(
-            url or f"sqlite:///{folder / 'twokey.db'}", self.clock, lambda kind: f"{kind}-{next(numbers):012d}"
+            url or f"sqlite:///{folder / 'twokey.db'}",
+            self.clock,
+            lambda kind: f"{kind}-{next(numbers):012d}",
+            gatekeeper,
         )
         self.store.migrate()
         self.telemetry = DuckTelemetry()

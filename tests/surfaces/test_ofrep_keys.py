@@ -14,6 +14,7 @@ from tests.attacks.attempts import drafted, now
 from tests.support.server import Doors
 from tests.support.world import ENVIRONMENT, FLAG, PRESENT, PROJECT, World, plain_control, support_control
 from twokey.adapters import system
+from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.sql import SqlStore
 from twokey.domain.control import Control
 from twokey.domain.identity import SYSTEM, ActorKind, Scope, Token
@@ -205,7 +206,7 @@ def elsewhere_of(world: World, folder: Path) -> World:
     """The same world as another process has it."""
     other = object.__new__(World)
     other.__dict__ |= world.__dict__
-    other.store = SqlStore(f"sqlite:///{folder / 'twokey.db'}", world.clock, world.store._ids)
+    other.store = SqlStore(f"sqlite:///{folder / 'twokey.db'}", world.clock, world.store._ids, gatekeeper)
     return other
 
 

@@ -24,6 +24,7 @@ from twokey.domain.identity import Role
 from twokey.domain.machine import move
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import TRANSITIONS, Author, ProposalStatus
+from twokey.domain.standing_order import MOST_PER_HOUR, Rule
 from twokey.engine.canonical import digest as sha256
 from twokey.engine.errors import Invalid
 
@@ -88,7 +89,23 @@ class SetPolicies(_Edit, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     text: str
 
 
-AccessEdit = GrantRole | RevokeRole | SetGuarding | SetApprovers | SetHours | SetPolicies
+class SetOrder(_Edit, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="set_order"):
+    """A standing order: a rule that may agree to what narrows these flags while this guardrail is breached."""
+
+    project: str
+    environment: str
+    flags: tuple[str, ...]
+    guardrail: str
+    per_hour: int
+
+
+class WithdrawOrder(_Edit, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="withdraw_order"):
+    """Take a standing order out of force."""
+
+    order: str
+
+
+AccessEdit = GrantRole | RevokeRole | SetGuarding | SetApprovers | SetHours | SetPolicies | SetOrder | WithdrawOrder
 _edits = msgspec.json.Decoder(tuple[AccessEdit, ...])
 
 
@@ -98,6 +115,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     grants: Mapping[str, frozenset[str]]
     environments: Mapping[str, Environment]
     policies: str = ""
+    orders: Mapping[str, Rule] = {}
 
     def environment(self, project: str, key: str) -> Environment:
         """How one environment is governed; raises Invalid where there is none."""
@@ -193,6 +211,14 @@ def _apply(access: Access, edit: AccessEdit) -> Access:
             return _with_grants(access, edit.person, _held(access, edit.person) | {_grant(edit.grant)})
         case RevokeRole():
             return _with_grants(access, edit.person, _held(access, edit.person) - {edit.grant})
+        case SetOrder():
+            rule = _rule(access, edit)
+            return replace(access, orders={**access.orders, rule.principal: rule})
+        case WithdrawOrder():
+            if edit.order not in access.orders:
+                raise Invalid("order", f"there is no order `{edit.order}` in force", ", ".join(access.orders) or "none")
+            kept = {name: rule for name, rule in access.orders.items() if name != edit.order}
+            return replace(access, orders=kept)
         case SetPolicies():
             if len(edit.text) > MOST_TEXT:
                 raise Invalid("text", f"is longer than {MOST_TEXT} characters", "a shorter text")
@@ -201,6 +227,22 @@ def _apply(access: Access, edit: AccessEdit) -> Access:
             governed = _governed(access.environment(edit.project, edit.environment), edit)
             key = f"{edit.project}/{edit.environment}"
             return replace(access, environments={**access.environments, key: governed})
+
+
+def _rule(access: Access, edit: SetOrder) -> Rule:
+    access.environment(edit.project, edit.environment)
+    if not edit.flags or not edit.guardrail:
+        raise Invalid("flags" if not edit.flags else "guardrail", "is empty", "the flags and the guardrail it is for")
+    if not 1 <= edit.per_hour <= MOST_PER_HOUR:
+        raise Invalid("per_hour", f"is {edit.per_hour}", f"1 to {MOST_PER_HOUR}")
+    flags = tuple(sorted(set(edit.flags)))
+    return Rule(
+        project=edit.project,
+        environment=edit.environment,
+        flags=flags,
+        guardrail=edit.guardrail,
+        per_hour=edit.per_hour,
+    )
 
 
 def _governed(environment: Environment, edit: SetGuarding | SetApprovers | SetHours) -> Environment:
@@ -254,7 +296,8 @@ def _role(text: str) -> str:
 
 def power_given(before: Access, after: Access) -> tuple[str, ...]:
     """What the step from `before` to `after` gives to anybody, in sentences; nothing where it only takes power away."""
-    return (*_by_grants(before, after), *_by_environments(before, after), *_by_policies(before, after))
+    orders = (f"{after.orders[name].says}" for name in sorted(after.orders.keys() - before.orders.keys()))
+    return (*_by_grants(before, after), *_by_environments(before, after), *_by_policies(before, after), *orders)
 
 
 def _by_grants(before: Access, after: Access) -> Iterator[str]:
@@ -291,12 +334,19 @@ def bases(access: Access, edits: Iterable[AccessEdit]) -> dict[str, str]:
         match edit:
             case GrantRole() | RevokeRole():
                 found[f"person:{edit.person}"] = sha256(sorted(access.grants.get(edit.person, ())))
+            case SetOrder():
+                found[f"environment:{edit.project}/{edit.environment}"] = _environment_digest(access, edit)
+            case WithdrawOrder():
+                found[f"order:{edit.order}"] = sha256(edit.order in access.orders)
             case SetPolicies():
                 found["policies"] = sha256(access.policies)
             case SetGuarding() | SetApprovers() | SetHours():
-                governed = access.environments.get(f"{edit.project}/{edit.environment}")
-                found[f"environment:{edit.project}/{edit.environment}"] = sha256(msgspec.to_builtins(governed))
+                found[f"environment:{edit.project}/{edit.environment}"] = _environment_digest(access, edit)
     return found
+
+
+def _environment_digest(access: Access, edit: SetOrder | SetGuarding | SetApprovers | SetHours) -> str:
+    return sha256(msgspec.to_builtins(access.environments.get(f"{edit.project}/{edit.environment}")))
 
 
 def describe_edit(edit: AccessEdit) -> str:
@@ -315,5 +365,10 @@ def describe_edit(edit: AccessEdit) -> str:
         case SetHours():
             hours = f"{edit.proposal_hours:g} and {edit.approval_hours:g} hours"
             return f"proposals and approvals in {edit.project}/{edit.environment} are good for {hours}"
+        case SetOrder():
+            place = f"{edit.project}/{edit.environment}"
+            return f"let a standing order turn a key in {place} while {edit.guardrail} is breached"
+        case WithdrawOrder():
+            return f"withdraw the standing order {edit.order}"
         case SetPolicies():
             return f"set the team's policies ({len(edit.text)} characters)" if edit.text else "drop the team's policies"

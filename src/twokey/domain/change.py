@@ -18,6 +18,7 @@ class Cause(StrEnum):
     ROLLBACK = "rollback"
     SETUP = "setup"
     UNGUARDED = "unguarded"
+    BREAK_GLASS = "break_glass"
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

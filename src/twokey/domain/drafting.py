@@ -18,6 +18,7 @@ from twokey.domain.control import Control, State
 from twokey.domain.errors import Refused
 from twokey.domain.evidence import Evidence
 from twokey.domain.exposure import BlastRadius, RecordedContext, blast_radius
+from twokey.domain.gate import Gate, GateStatus, question, refusal
 from twokey.domain.identity import Actor
 from twokey.domain.operation import (
     Action,
@@ -32,7 +33,8 @@ from twokey.domain.operation import (
     prove_ways_back,
     touched,
 )
-from twokey.domain.policy import POLICY_DIGEST, Environment, Gate, GateStatus, Row, required_roles, row_for
+from twokey.domain.permission import Rules, Verb
+from twokey.domain.policy import Environment, Row, governs, required_roles, row_for
 from twokey.domain.proposal import ApplyMode, Author, Proposal, ProposalStatus, Way, seal
 from twokey.engine import Snapshot
 from twokey.engine.errors import Invalid
@@ -68,6 +70,7 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     evidence: tuple[Evidence, ...]
     contexts: tuple[RecordedContext, ...]
+    rules: Rules
 
 
 def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) -> Proposal:
@@ -82,21 +85,24 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
     if action is Action.NOTHING:
         raise Invalid("operations", "they change nothing", "operations that change something")
     row = row_for(report.effect, action)
-    _check_author(draft, actor, row.ai_may_draft, row.says)
     published = before.snapshot()
     proof = prove_ways_back(before, draft.operations, basis.contexts, published)
     if not proof.ok:
         raise Refused(f"a way back cannot be proven: {proof.reason}")
+    touched_before = touched_controls(before, after, draft.operations)
     computed = Computed(
         effect=report.effect,
         because=tuple(each.because for each in report.flags),
         action=action,
         ways=proof,
         row=row,
-        roles=required_roles(row, touched_controls(before, after, draft.operations), basis.environment),
+        roles=required_roles(row, touched_before, basis.environment, governs=governs(before, after)),
+        surfaces=tuple(sorted({str(each.surface) for each in touched_before})),
         radius=_radius(before, draft.operations, (published, after.snapshot(published)), basis.contexts),
     )
-    return seal(_proposal(draft, draft.author or _author(actor), basis, computed, id, now))
+    proposal = seal(_proposal(draft, draft.author or _author(actor), basis, computed, id, now))
+    _check_author(proposal, actor, row, basis)
+    return proposal
 
 
 class Computed(NamedTuple):
@@ -108,6 +114,7 @@ class Computed(NamedTuple):
     ways: Proof
     row: Row
     roles: tuple[str, ...]
+    surfaces: tuple[str, ...]
     radius: BlastRadius
 
 
@@ -143,9 +150,10 @@ def _proposal(draft: Draft, author: Author, basis: Basis, found: Computed, id: s
         evidence={each.id: each.sha256 for each in basis.evidence},
         gaps=draft.gaps,
         blast_radius=found.radius,
+        surfaces=found.surfaces,
         required_roles=found.roles,
         policy_row=found.row.key,
-        policy_digest=POLICY_DIGEST,
+        policy_digest=basis.rules.digest,
         apply=draft.apply,
         apply_at=draft.apply_at,
         created_at=now,
@@ -171,9 +179,11 @@ def _radius(
     return blast_radius(*before_and_after, tuple(sorted(touched(state, operations).flags)), contexts)
 
 
-def _check_author(draft: Draft, actor: Actor, ai_may_draft: bool, says: str) -> None:
-    if not actor.may_turn_key and not ai_may_draft:
-        sentence = f"an assistant may warn of this but not draft it: {says}"
+def _check_author(proposal: Proposal, actor: Actor, row: Row, basis: Basis) -> None:
+    asked = question(proposal, row, Verb.DRAFT, actor, guarded=basis.environment.guarded)
+    ruling = basis.rules.ask(asked)
+    if not ruling.allowed or ruling.problem:
+        sentence = refusal(actor, Verb.DRAFT, row, ruling.policies, ruling.problem)
         raise Refused(sentence, Gate(status=GateStatus.REFUSED, sentence=sentence, rule="draft"))
 
 

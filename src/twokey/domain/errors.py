@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from twokey.engine.errors import Invalid
 
 if TYPE_CHECKING:
-    from twokey.domain.policy import Gate
+    from twokey.domain.gate import Gate
 
 __all__ = ["Conflict", "Invalid", "NotFound", "Refused"]
 

@@ -20,6 +20,7 @@ class JobKind(StrEnum):
     CHECK_EVIDENCE = "check_evidence"
     EXPIRE_PROPOSAL = "expire_proposal"
     APPLY_SCHEDULED = "apply_scheduled"
+    ASK_ORDERS = "ask_orders"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

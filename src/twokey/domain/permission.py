@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -82,3 +83,10 @@ class Written(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 Ask = Callable[[Question], Ruling]
 """Asks the policies in force."""
+
+
+class Rules(NamedTuple):
+    """The policies in force: how to ask them, and the digest that names them."""
+
+    ask: Ask
+    digest: str

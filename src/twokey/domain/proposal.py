@@ -104,6 +104,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     evidence: dict[str, str] = {}
     gaps: tuple[str, ...] = ()
     blast_radius: BlastRadius | None = None
+    surfaces: tuple[str, ...] = ()
     required_roles: tuple[str, ...]
     policy_row: str
     policy_digest: str
@@ -147,6 +148,7 @@ SIGNED = [
     "evidence",
     "gaps",
     "blast_radius",
+    "surfaces",
     "required_roles",
     "policy_row",
     "policy_digest",

@@ -18,26 +18,44 @@ from twokey.engine.canonical import digest as sha256
 MOST_PER_HOUR = 60
 
 
-class StandingOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """Agree to proposals that narrow `flags` while `guardrail` is breached, at most `per_hour` times in an hour."""
 
-    id: str
     project: str
     environment: str
     flags: tuple[str, ...]
     guardrail: str
     per_hour: int
-    reason: str
+
+    @property
+    def principal(self) -> str:
+        """Its name as an actor: by what it says, and by nothing else."""
+        return f"policy:{sha256(msgspec.to_builtins(self)).removeprefix('sha256:')[:16]}"
+
+    @property
+    def says(self) -> str:
+        """The rule in a sentence."""
+        flags = ", ".join(self.flags)
+        place, often = f"{self.project}/{self.environment}", f"{self.per_hour} times an hour"
+        return (
+            f"{self.principal} may agree to what narrows {flags} in {place} while {self.guardrail} is breached, {often}"
+        )
+
+
+class StandingOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A rule as it was set, and by which access proposal. Its id is its name as an actor."""
+
+    rule: Rule
+    set_by: str
     set_at: datetime
     withdrawn_at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """The name it acts under."""
+        return self.rule.principal
 
     @property
     def status(self) -> str:
         """`in_force` or `withdrawn`."""
         return "in_force" if self.withdrawn_at is None else "withdrawn"
-
-    @property
-    def principal(self) -> str:
-        """Its name as an actor: by what it says, and by nothing else."""
-        rule = [self.project, self.environment, sorted(self.flags), self.guardrail, self.per_hour]
-        return f"policy:{sha256(rule).removeprefix('sha256:')[:16]}"

@@ -24,15 +24,23 @@ def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
         raise Refused("this needs fresh proof that you are here: your password")
     with store.begin() as uow:
         proposal = uow.proposals.get(id)
-        if not actor.roles & set(proposal.required_roles):
-            raise Refused(f"only somebody with an approver role applies it: {', '.join(proposal.required_roles)}")
-        if proposal.status is not ProposalStatus.APPROVED:
-            raise Conflict(f"the proposal is `{proposal.status}`, not approved")
+        if uow.flags.environment(proposal.project, proposal.environment).guarded:
+            _check_keys(proposal, actor)
+        elif proposal.status is ProposalStatus.PENDING:  # it takes no keys here: the gate asks the policy alone
+            proposal = proposal.to(ProposalStatus.APPROVED)
+            uow.proposals.replace(proposal)
         _check_time(proposal, uow.now)
         applied = apply_proposal(uow, proposal, actor)
     if applied.problem:
         raise Conflict(applied.problem, remedy="draft it again on the present state")
     return applied.proposal
+
+
+def _check_keys(proposal: Proposal, actor: Actor) -> None:
+    if not actor.roles & set(proposal.required_roles):
+        raise Refused(f"only somebody with an approver role applies it: {', '.join(proposal.required_roles)}")
+    if proposal.status is not ProposalStatus.APPROVED:
+        raise Conflict(f"the proposal is `{proposal.status}`, not approved")
 
 
 def _check_time(proposal: Proposal, now: datetime) -> None:

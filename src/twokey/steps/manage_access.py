@@ -168,6 +168,8 @@ def set_up(store: Store, environment: Environment, initial: State | None, admini
 
 
 def _add_environment(uow: UnitOfWork, actor: Actor, environment: Environment, initial: State | None) -> None:
+    if not environment.guarded:
+        raise Invalid("guarded", "is false", "an environment starts guarded; its security role may unguard it later")
     for control in (initial.controls if initial else {}).values():
         check_control(control)
     if any((each.project, each.key) == (environment.project, environment.key) for each in uow.flags.environments()):

@@ -22,7 +22,8 @@ from twokey.domain.change import Cause, Change
 from twokey.domain.control import State
 from twokey.domain.drafting import touched_controls
 from twokey.domain.errors import Conflict, Refused
-from twokey.domain.identity import Actor
+from twokey.domain.gate import Circumstances, Gate, GateStatus, evaluate, question, refusal
+from twokey.domain.identity import SCHEDULE, Actor, ActorKind
 from twokey.domain.job import JobKind
 from twokey.domain.operation import (
     Action,
@@ -35,10 +36,13 @@ from twokey.domain.operation import (
     effect,
     touched,
 )
-from twokey.domain.policy import POLICY_DIGEST, Environment, Gate, GateStatus, evaluate, required_roles, row_for
+from twokey.domain.permission import Verb
+from twokey.domain.policy import Environment, governs, required_roles, row_for
 from twokey.domain.proposal import Proposal, ProposalStatus
-from twokey.ports import UnitOfWork
+from twokey.ports import Gatekeeper, UnitOfWork
 
+FORESEEN = 100
+"""On how many of the last proposals a change of policy is tried."""
 FIRST_LOOK = timedelta(seconds=5)
 """How long after a change its effect is first looked for in the telemetry."""
 
@@ -162,9 +166,72 @@ def _entry(change: Change, by: Publication) -> Happening:
     )
 
 
-def gate_of(uow: UnitOfWork, proposal: Proposal) -> Gate:
-    """The gate of a proposal at the time of the transaction, over the approvals on record."""
-    return evaluate(proposal, approvals_of(uow, proposal), row_for(proposal.effect, proposal.action), uow.now)
+def gate_of(
+    uow: UnitOfWork,
+    proposal: Proposal,
+    actor: Actor,
+    *,
+    supposed: Sequence[Approval] = (),
+    breached: bool = False,
+) -> Gate:
+    """The gate of a proposal at the time of the transaction, over the approvals on record, if `actor` were to apply it.
+
+    `supposed` are approvals that nobody gave, to see what they would open. `breached` is what a standing order found.
+    """
+    found = circumstances(uow, proposal, actor, breached=breached)
+    row = row_for(proposal.effect, proposal.action)
+    return evaluate(proposal, (*approvals_of(uow, proposal), *supposed), row, found)
+
+
+def check_permitted(uow: UnitOfWork, proposal: Proposal, actor: Actor, verb: Verb, now: Effect | None = None) -> None:
+    """Ask the written policy whether this actor may do this with a proposal. Raises Refused with what it says.
+
+    `now` is the effect on the state of this moment, where it is not that of the whole proposal.
+    """
+    guarded = uow.flags.environment(proposal.project, proposal.environment).guarded
+    row = row_for(proposal.effect if now is None else now, proposal.action)
+    asked = question(proposal, row, verb, actor, guarded=guarded, filled=len(proposal.required_roles))
+    if now is not None:
+        asked = msgspec.structs.replace(asked, effect=str(now))
+    ruling = uow.gatekeeper().rule(asked)
+    if not ruling.allowed or ruling.problem:
+        sentence = refusal(actor, verb, row, ruling.policies, ruling.problem)
+        raise Refused(sentence, Gate(status=GateStatus.REFUSED, sentence=sentence, rule=str(verb)))
+
+
+def circumstances(uow: UnitOfWork, proposal: Proposal, actor: Actor, *, breached: bool = False) -> Circumstances:
+    """What a proposal's gate is evaluated in."""
+    return Circumstances(
+        now=uow.now,
+        actor=actor,
+        author=author_of(uow, proposal),
+        guarded=uow.flags.environment(proposal.project, proposal.environment).guarded,
+        ask=uow.gatekeeper().rule,
+        breached=breached,
+    )
+
+
+def author_of(uow: UnitOfWork, proposal: Proposal) -> Actor:
+    """Who wrote a proposal, a person with the roles that they hold now."""
+    by = proposal.author
+    roles = _roles_now(uow, by.id) if by.kind is ActorKind.PERSON else frozenset[str]()
+    return Actor(id=by.id, kind=by.kind, on_behalf_of=by.on_behalf_of, roles=roles)
+
+
+def foresee(uow: UnitOfWork, other: Gatekeeper, last: int = FORESEEN) -> tuple[str, ...]:
+    """What another policy would have decided otherwise of the last proposals, in sentences; the count of them first."""
+    present, told = uow.gatekeeper(), []
+    proposals = uow.proposals.where(limit=last)
+    for proposal in proposals:
+        row, author = row_for(proposal.effect, proposal.action), author_of(uow, proposal)
+        full = len(proposal.required_roles)
+        for verb, actor, filled in ((Verb.DRAFT, author, 0), (Verb.APPLY, SCHEDULE, full)):
+            asked = question(proposal, row, verb, actor, guarded=True, filled=filled)
+            was, would = present.rule(asked), other.rule(asked)
+            if was.allowed != would.allowed:
+                now = "allowed" if would.allowed else f"refused ({', '.join(would.policies) or would.problem})"
+                told.append(f"{proposal.id} ({row.says}): {verb} by {actor.kind} would have been {now}")
+    return (f"{len(told)} of {2 * len(proposals)} decisions on the last {len(proposals)} proposals differ", *told)
 
 
 def approvals_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Approval, ...]:
@@ -174,29 +241,33 @@ def approvals_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Approval, ...]:
 
 
 def _standing(uow: UnitOfWork, approval: Approval) -> Approval:
-    found = uow.users.where(username=approval.person, limit=1)
-    held = found[0].roles if found and not found[0].disabled else frozenset[str]()
-    return msgspec.structs.replace(approval, roles=approval.roles & held)
+    return msgspec.structs.replace(approval, roles=approval.roles & _roles_now(uow, approval.person))
 
 
-def apply_proposal(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Applied:
+def _roles_now(uow: UnitOfWork, person: str) -> frozenset[str]:
+    """The roles of somebody who may still sign in."""
+    found = uow.users.where(username=person, limit=1)
+    return found[0].roles if found and not found[0].disabled else frozenset()
+
+
+def apply_proposal(uow: UnitOfWork, proposal: Proposal, actor: Actor, *, breached: bool = False) -> Applied:
     """Apply an approved proposal if everything still holds. Raises Refused where the gate is not open.
 
     A proposal whose base moved becomes `stale`; the caller commits that and reports it.
     """
-    gate = gate_of(uow, proposal)
+    gate = gate_of(uow, proposal, actor, breached=breached)
     if gate.status is not GateStatus.OPEN:
         raise Refused(f"the gate is not open: {gate.sentence}", gate)
     before = uow.flags.state(proposal.project, proposal.environment)
     environment = uow.flags.environment(proposal.project, proposal.environment)
-    if problem := _moved(before, environment, proposal):
+    if problem := _moved(before, environment, proposal, uow.gatekeeper().digest):
         return Applied(proposal=make_stale(uow, proposal, actor, problem), gate=gate, problem=problem)
     change = publish(
         uow,
         before,
         proposal.operations,
         Publication(
-            cause=Cause.PROPOSAL,
+            cause=Cause.PROPOSAL if environment.guarded else Cause.UNGUARDED,
             actor=actor,
             project=proposal.project,
             environment=proposal.environment,
@@ -211,7 +282,7 @@ def apply_proposal(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Applied
     return Applied(proposal=applied, gate=gate, change=change)
 
 
-def _moved(state: State, environment: Environment, proposal: Proposal) -> str:
+def _moved(state: State, environment: Environment, proposal: Proposal, policy_digest: str) -> str:
     now = base_digests(state, proposal.operations)
     if moved := sorted(key for key in now.keys() | proposal.base.keys() if now.get(key) != proposal.base.get(key)):
         return f"{', '.join(moved)} changed since this was drafted at revision {proposal.base_revision}"
@@ -220,9 +291,12 @@ def _moved(state: State, environment: Environment, proposal: Proposal) -> str:
     if computed is not proposal.effect:
         return f"what it would do is no longer what was approved: `{computed}` instead of `{proposal.effect}`"
     controls = touched_controls(state, after, proposal.operations)
-    roles = required_roles(row_for(proposal.effect, proposal.action), controls, environment)
-    if set(roles) != set(proposal.required_roles) or proposal.policy_digest != POLICY_DIGEST:
-        return f"the policy changed since this was drafted: it now takes {', '.join(roles)}"
+    row = row_for(proposal.effect, proposal.action)
+    roles = required_roles(row, controls, environment, governs=governs(state, after))
+    if set(roles) != set(proposal.required_roles):
+        return f"who must agree changed since this was drafted: it now takes {', '.join(roles) or 'no keys'}"
+    if proposal.policy_digest != policy_digest:
+        return "the written policy changed since this was drafted"
     return ""
 
 

@@ -22,10 +22,11 @@ from twokey.domain.drafting import Draft
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.identity import Actor
 from twokey.domain.operation import Effect, Operation, apply_all, effect, rollback_now, same_content
+from twokey.domain.permission import Verb
 from twokey.domain.proposal import Proposal, ProposalStatus, Way
 from twokey.engine.errors import Invalid
 from twokey.ports import Store, UnitOfWork
-from twokey.steps.publish import Publication, publish, watch_case
+from twokey.steps.publish import Publication, check_permitted, publish, watch_case
 
 
 class WayBack(StrEnum):
@@ -59,6 +60,8 @@ def reverse(store: Store, actor: Actor, change_id: str, way: WayBack, proof: Pro
         back, why_not = _undoing(uow, before, change, proposal, way)
         if why_not:
             return Undoing(draft=_draft(proposal, way, back, note), sentence=why_not)
+        now = effect(before, apply_all(before, back.operations)).effect
+        check_permitted(uow, proposal, actor, Verb.REVERSE, now)
         return _apply(uow, actor, change, proposal, before, way, back.operations, note)
 
 

@@ -15,12 +15,13 @@ from datetime import timedelta
 from twokey.domain.approval import Answer, Approval, Proof
 from twokey.domain.audit import Happening
 from twokey.domain.errors import Conflict, NotFound, Refused
+from twokey.domain.gate import GateStatus
 from twokey.domain.identity import SCHEDULE, Actor
 from twokey.domain.job import JobKind
-from twokey.domain.policy import GateStatus
+from twokey.domain.permission import Verb
 from twokey.domain.proposal import WAITING, ApplyMode, Proposal, ProposalStatus
 from twokey.ports import Store, UnitOfWork
-from twokey.steps.publish import apply_proposal, expire, gate_of, release_case, set_aside
+from twokey.steps.publish import apply_proposal, check_permitted, expire, gate_of, release_case, set_aside
 
 
 def approve(store: Store, actor: Actor, id: str, digest: str, proof: Proof | None, note: str = "") -> Proposal:
@@ -34,6 +35,7 @@ def approve(store: Store, actor: Actor, id: str, digest: str, proof: Proof | Non
         if not problem:
             _check_not_own(proposal, actor)
             _check_role(proposal, actor)
+            check_permitted(uow, proposal, actor, Verb.APPROVE)
             _record(uow, proposal, actor, Answer.YES, proof, note)
             proposal, problem = _turn(uow, proposal, actor)
     return _settled(proposal, problem)
@@ -129,7 +131,7 @@ def _record(uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, p
     detail: dict[str, object] = {
         "digest": proposal.digest,
         "roles": sorted(actor.roles),
-        "proof": "password",
+        "proof": str(proof),
         "note": note,
     }
     uow.audit.append(_happening(f"proposal.{verb}", proposal, actor, detail))
@@ -137,7 +139,7 @@ def _record(uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, p
 
 def _turn(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> tuple[Proposal, str]:
     """Open the gate if this was the last key, and do what the proposal says shall then happen."""
-    gate = gate_of(uow, proposal)
+    gate = gate_of(uow, proposal, actor)
     if gate.status is GateStatus.REFUSED:
         raise Refused(gate.sentence, gate)
     if gate.status is GateStatus.WAITING:

@@ -148,7 +148,7 @@ STANDING_ORDERS = Kind(
     noun="standing order",
     type=StandingOrder,
     table=tables.standing_orders,
-    columns=_fields("project", "environment", "status"),
+    columns={"project": attrgetter("rule.project"), "environment": attrgetter("rule.environment")} | _fields("status"),
 )
 REVIEWS = Kind(
     noun="review",

@@ -18,17 +18,21 @@ from twokey.adapters.sql.flags import Known
 from twokey.adapters.sql.migrate import upgrade
 from twokey.adapters.sql.transaction import Transaction
 from twokey.adapters.sql.unit_of_work import SqlUnitOfWork
-from twokey.ports import Clock, Ids
+from twokey.domain.permission import Question, Ruling, Written
+from twokey.ports import Clock, Gatekeeper, Gatekeepers, Ids
 
 _logger = logging.getLogger(__name__)
 
 
 class SqlStore:
-    """A control store at `url`. Nothing is reached before it is first used; `migrate` makes or updates its tables."""
+    """A control store at `url`. Nothing is reached before it is first used; `migrate` makes or updates its tables.
 
-    def __init__(self, url: str, clock: Clock, ids: Ids) -> None:
+    `gatekeepers` reads written policies; without it nothing is permitted.
+    """
+
+    def __init__(self, url: str, clock: Clock, ids: Ids, gatekeepers: Gatekeepers | None = None) -> None:
         self.engine = open_database(url)
-        self._clock, self._ids = clock, ids
+        self._clock, self._ids, self._gatekeepers = clock, ids, gatekeepers or _nobody
         self._known: Known = {}
         self._listeners: list[Callable[[], None]] = []
         self._inside, self._turn = threading.local(), threading.Lock()
@@ -51,7 +55,7 @@ class SqlStore:
         with self._alone(), writing(self.engine) as connection:
             # The clock is read when the turn has come, so that times rise in the order of commits.
             transaction = Transaction(connection, self._clock(), writing=True)
-            yield SqlUnitOfWork(transaction, self._ids, self._known)
+            yield SqlUnitOfWork(transaction, self._ids, self._known, self._gatekeepers)
         if transaction.wrote:
             self._tell()
 
@@ -59,7 +63,8 @@ class SqlStore:
     def read(self) -> Iterator[SqlUnitOfWork]:
         """A reading transaction over one consistent state."""
         with reading(self.engine) as connection:
-            yield SqlUnitOfWork(Transaction(connection, self._clock(), writing=False), self._ids, self._known)
+            transaction = Transaction(connection, self._clock(), writing=False)
+            yield SqlUnitOfWork(transaction, self._ids, self._known, self._gatekeepers)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -83,3 +88,18 @@ class SqlStore:
                 listener()
             except Exception:  # what was committed stands, whatever a listener makes of it
                 _logger.exception("a listener failed after a commit")
+
+
+def _nobody(text: str) -> Gatekeeper:
+    return _Nobody()
+
+
+class _Nobody:
+    """Refuses whatever it is asked: the gatekeeper of a store that was opened to be read, migrated or repaired."""
+
+    digest = ""
+    written: tuple[Written, ...] = ()
+
+    def rule(self, question: Question) -> Ruling:
+        """Never."""
+        return Ruling(allowed=False, problem="this process was started without a policy engine")

@@ -21,14 +21,15 @@ from twokey.domain.identity import Session, Token, User
 from twokey.domain.proposal import Proposal
 from twokey.domain.review import Review
 from twokey.domain.standing_order import StandingOrder
-from twokey.ports import AuditLog, Flags, Ids, Jobs, Records, Signals
+from twokey.ports import AuditLog, Flags, Gatekeeper, Gatekeepers, Ids, Jobs, Records, Signals
 
 
 class SqlUnitOfWork:
     """One transaction over everything that is control state. `now` is when it began."""
 
-    def __init__(self, transaction: Transaction, ids: Ids, known: Known) -> None:
+    def __init__(self, transaction: Transaction, ids: Ids, known: Known, gatekeepers: Gatekeepers) -> None:
         self.now = transaction.now
+        self.gatekeeper_for = gatekeepers
         self.cases: Records[Case] = SqlRecords(transaction, kinds.CASES)
         self.signals: Signals = SqlSignals(transaction)
         self.findings: Records[Finding] = SqlRecords(transaction, kinds.FINDINGS)
@@ -54,3 +55,8 @@ class SqlUnitOfWork:
     def new_id(self, prefix: str) -> str:
         """A new id."""
         return self._ids(prefix)
+
+    def gatekeeper(self) -> Gatekeeper:
+        """The written policy in force."""
+        newest = self.policies.where(limit=1)
+        return self.gatekeeper_for(newest[0].text if newest else "")

@@ -10,12 +10,12 @@ from twokey.domain.approval import Answer, Approval, fill
 from twokey.domain.control import State
 from twokey.domain.errors import Invalid
 from twokey.domain.exposure import BlastRadius
-from twokey.domain.identity import Actor
+from twokey.domain.gate import Gate
+from twokey.domain.identity import SCHEDULE, Actor
 from twokey.domain.operation import Effect, Operation, apply_all, describe, diff_lines, touched
-from twokey.domain.policy import Gate, evaluate, row_for
 from twokey.domain.proposal import Proposal, ProposalStatus, Way
 from twokey.ports import UnitOfWork
-from twokey.steps.publish import approvals_of
+from twokey.steps.publish import approvals_of, gate_of
 from twokey.surfaces.http_api.models import (
     BlastRadiusView,
     FlagDiff,
@@ -85,7 +85,7 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         diffs=_diffs(proposal, before),
         reverse=_way(proposal.reverse, before, proposal),
         rollback=_way(proposal.rollback, before, proposal),
-        gate=gate_view(evaluate(proposal, approvals, row_for(proposal.effect, proposal.action), uow.now)),
+        gate=gate_view(gate_of(uow, proposal, SCHEDULE)),
         keys=_keys(uow, proposal, counted, actor, "approve" in may),
         gaps=_gaps(uow, proposal),
         evidence=proposal.evidence,
