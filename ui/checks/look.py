@@ -35,6 +35,11 @@ def _wrong_password(page: Page) -> None:
     page.get_by_role("alert").wait_for()
 
 
+def _decide(page: Page) -> None:
+    page.get_by_label("which policies decide").check()
+    page.locator("#policy-no-kill-in-production summary").click()
+
+
 def _read_chart(page: Page) -> None:
     chart = page.get_by_role("slider")
     chart.focus()
@@ -68,13 +73,15 @@ SHOTS: tuple[tuple[str, str, Act | None], ...] = (
     ("flags-empty", "/flags/support/staging", None),
     ("flag", FLAG, None),
     ("flag-explained", FLAG, _explain),
+    ("policy", "/policy", None),
+    ("policy-deciding", "/policy", _decide),
     ("audit", "/audit", _press("Verify the chain")),
     ("audit-entry", "/audit?case=case-3n6p0r4t8v2w", lambda page: page.get_by_text("proposal draft").click()),
     ("menu", "/cases", _press("Mara Lindqvist: account")),
     ("not-found", "/nowhere", None),
 )
 EMPTY: tuple[tuple[str, str, Act | None], ...] = tuple(
-    (f"empty-{name}", f"/{name}", None) for name in ("cases", "proposals", "flags", "audit")
+    (f"empty-{name}", f"/{name}", None) for name in ("cases", "proposals", "flags", "policy", "audit")
 )
 WHOLE = {
     name for name, _, _ in (*SHOTS, *EMPTY) if not name.startswith(("proposal-", "case-close", "case-owner", "menu"))

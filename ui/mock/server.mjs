@@ -11,6 +11,10 @@ import { fileURLToPath } from 'node:url';
 import * as data from './data.mjs';
 import * as moves from './state.mjs';
 
+const { policies: POLICIES, matrix: MATRIX } = JSON.parse(
+  readFileSync(new URL('policy.json', import.meta.url), 'utf8'),
+);
+
 const ROOM = fileURLToPath(new URL('../../src/twokey/surfaces/control_room', import.meta.url));
 const POLICY =
   "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; " +
@@ -201,6 +205,8 @@ const ROUTES = [
           : edited(found, body),
       ),
   ],
+  ['GET', /^\/policy$/, () => ok(POLICIES)],
+  ['GET', /^\/policy\/matrix$/, () => ok(MATRIX)],
   ['GET', /^\/changes\/[^/]+$/, () => (state.change ? ok(state.change) : notFound('change'))],
   [
     'POST',

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
 
 from tests.adapters.cedar.asking import ANN, POLICY_GATE, question, with_roles
 from twokey.adapters.cedar import gatekeeper
+from twokey.adapters.cedar.reading import CHAPTERS, shipped
 from twokey.domain.access import MOST_TEXT
 from twokey.engine.errors import Invalid
 
@@ -62,6 +65,12 @@ def test_what_is_written_is_shown_with_its_comment_and_whose_it_is() -> None:
     assert ours.text.startswith("@id(")
     assert ours.text.endswith(";")
     assert all(each.shipped and each.says.endswith((".", ".)")) for each in written[:-1])
+
+
+def test_every_file_that_ships_is_read() -> None:
+    folder = files("twokey.adapters.cedar") / "shipped"
+    assert {each.name for each in folder.iterdir()} == {f"{name}.cedar" for name in CHAPTERS}
+    assert len(gatekeeper("").written) == shipped().policies.count("@id(")
 
 
 def test_the_same_text_is_the_same_gatekeeper_and_another_has_another_digest() -> None:

@@ -62,6 +62,10 @@ export const change = (id: string, signal?: AbortSignal) => get<T.ChangeView>(`/
 export const reverse = (id: string, body: T.ReverseChange) =>
   post<T.ReverseResult>(`/changes/${part(id)}/reverse`, body);
 
+export const policy = (signal?: AbortSignal) => get<T.PolicyView>('/policy', signal);
+export const matrix = (project: string, environment: string, signal?: AbortSignal) =>
+  get<T.MatrixView>(`/policy/matrix${query({ project, environment })}`, signal);
+
 export const AUDIT_EXPORT = '/api/v1/audit/export';
 export const audit = (start: number, limit: number, of: string | undefined, newest: boolean, signal?: AbortSignal) =>
   get<T.EntryView[]>(`/audit${query({ start, limit, case: of, newest_first: newest || undefined })}`, signal);

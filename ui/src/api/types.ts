@@ -367,6 +367,47 @@ export interface VersionView {
   applied_by: string;
 }
 
+/** An answer, and the policies that decided it. */
+export interface MatrixCell {
+  says: string;
+  policies: string[];
+}
+
+/** One kind of action, and what the policies answered about it. */
+export interface MatrixRow {
+  key: string;
+  says: string;
+  ai_alone: MatrixCell;
+  ai_may_draft: MatrixCell;
+  approval: MatrixCell;
+  prompt_alone: MatrixCell;
+}
+
+/** The decision matrix of a guarded environment. `also` is what a change can be beside the rows of the matrix. */
+export interface MatrixView {
+  digest: string;
+  project: string;
+  environment: string;
+  headings: string[];
+  rows: MatrixRow[];
+  also: MatrixRow[];
+}
+
+/** The policies in force. `digest` is over all of them and the schema; a proposal records it. */
+export interface PolicyView {
+  digest: string;
+  policies: WrittenPolicyView[];
+}
+
+/** One policy. `says` is the comment above it, in plain words; `shipped` ones come with Twokey. */
+export interface WrittenPolicyView {
+  id: string;
+  effect: 'permit' | 'forbid';
+  says: string;
+  text: string;
+  shipped: boolean;
+}
+
 /** A key turned: the digest that was read, and the password typed now. */
 export interface Approve {
   digest: string;

@@ -8,6 +8,7 @@ export type Route =
   | { page: 'proposal'; id: string }
   | { page: 'flags'; project?: string; environment?: string }
   | { page: 'flag'; project: string; environment: string; key: string }
+  | { page: 'policy'; project?: string; environment?: string }
   | { page: 'audit'; case?: string }
   | { page: 'not-found' };
 
@@ -29,6 +30,7 @@ function matchParts(parts: string[], query: URLSearchParams): Route {
   if (head === 'cases' && parts.length === 2) return { page: 'case', id: one ?? '' };
   if (head === 'proposals' && parts.length === 2) return { page: 'proposal', id: one ?? '' };
   if (head === 'flags' && parts.length === 3) return { page: 'flags', project: one, environment: two };
+  if (head === 'policy' && parts.length === 3) return { page: 'policy', project: one, environment: two };
   if (head === 'flags' && parts.length === 4) {
     return { page: 'flag', project: one ?? '', environment: two ?? '', key: three ?? '' };
   }
@@ -37,6 +39,7 @@ function matchParts(parts: string[], query: URLSearchParams): Route {
 
 function matchList(head: string, query: URLSearchParams): Route {
   if (head === 'sign-in' || head === 'cases' || head === 'proposals' || head === 'flags') return { page: head };
+  if (head === 'policy') return { page: 'policy' };
   if (head === 'audit') return { page: 'audit', case: query.get('case') ?? undefined };
   return { page: 'not-found' };
 }
@@ -51,6 +54,7 @@ export const href = {
   flags: (project: string, environment: string) => `/flags/${part(project)}/${part(environment)}`,
   flag: (project: string, environment: string, key: string) =>
     `/flags/${part(project)}/${part(environment)}/${part(key)}`,
+  policy: (project: string, environment: string) => `/policy/${part(project)}/${part(environment)}`,
   audit: (id?: string) => (id ? `/audit?case=${part(id)}` : '/audit'),
 };
 

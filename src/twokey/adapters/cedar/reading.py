@@ -21,6 +21,8 @@ from twokey.adapters.cedar.statements import Statement, statements
 from twokey.domain.permission import Written
 from twokey.engine.errors import Invalid
 
+CHAPTERS = ("reading", "drafting", "approving", "applying", "going-back", "governing", "limits")
+"""The files of the shipped policies, in the order in which they are read."""
 _ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}", re.ASCII)
 _NAMED = 'an `@id("...")` of small letters, digits, `-`, `_` and `.`'
 _WRITTEN = "a Cedar policy, as docs/guides/policy.md shows"
@@ -35,12 +37,11 @@ class Shipped(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def shipped() -> Shipped:
-    """The package's own files, in the order of their names."""
+    """The package's own files."""
     folder = files("twokey.adapters.cedar")
-    texts = sorted((each.name, each.read_text("utf-8")) for each in (folder / "shipped").iterdir())
     return Shipped(
         schema=(folder / "schema.cedarschema").read_text("utf-8"),
-        policies="\n".join(text for name, text in texts if name.endswith(".cedar")),
+        policies="\n".join((folder / "shipped" / f"{name}.cedar").read_text("utf-8") for name in CHAPTERS),
     )
 
 
