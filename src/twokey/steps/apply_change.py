@@ -6,10 +6,11 @@ from datetime import datetime
 
 from twokey.domain.approval import Proof
 from twokey.domain.errors import Conflict, Refused
+from twokey.domain.gate import GateStatus
 from twokey.domain.identity import SCHEDULE, Actor
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
 from twokey.ports import Store
-from twokey.steps.publish import apply_proposal
+from twokey.steps.publish import apply_proposal, gate_of
 
 
 def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
@@ -34,6 +35,24 @@ def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
     if applied.problem:
         raise Conflict(applied.problem, remedy="draft it again on the present state")
     return applied.proposal
+
+
+def apply_at_once(store: Store, actor: Actor, id: str) -> Proposal:
+    """Apply what a person has just drafted, where the environment takes no keys; as it was, where it does.
+
+    Everything else is as for any other change: the gate asks the policy, and `publish` writes.
+    """
+    with store.begin() as uow:
+        proposal = uow.proposals.get(id)
+        guarded = uow.flags.environment(proposal.project, proposal.environment).guarded
+        waits = proposal.status is ProposalStatus.PENDING and proposal.apply is ApplyMode.WHEN_OPEN
+        if guarded or not waits or actor.id != proposal.author.id or not actor.may_turn_key:
+            return proposal
+        if gate_of(uow, proposal, actor).status is not GateStatus.OPEN:
+            return proposal
+        approved = proposal.to(ProposalStatus.APPROVED)
+        uow.proposals.replace(approved)
+        return apply_proposal(uow, approved, actor).proposal
 
 
 def _check_keys(proposal: Proposal, actor: Actor) -> None:

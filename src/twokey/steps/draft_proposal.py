@@ -17,7 +17,6 @@ from twokey.domain.audit import Happening
 from twokey.domain.case import CaseStatus
 from twokey.domain.drafting import Basis, Draft, compose
 from twokey.domain.errors import Conflict, NotFound, Refused
-from twokey.domain.gate import GateStatus
 from twokey.domain.identity import ANALYST, Actor, ActorKind
 from twokey.domain.job import JobKind
 from twokey.domain.operation import Operation
@@ -25,7 +24,7 @@ from twokey.domain.permission import Rules
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
 from twokey.domain.telemetry import Scope, Telemetry, Window
 from twokey.ports import Store, UnitOfWork
-from twokey.steps.publish import apply_proposal, gate_of, set_aside
+from twokey.steps.publish import set_aside
 
 REPLAYED = 20_000
 """At most so many recorded contexts are replayed for blast radius and proof."""
@@ -151,18 +150,7 @@ def _commit(uow: UnitOfWork, actor: Actor, wanted: Draft, basis: Basis) -> Propo
     uow.jobs.enqueue(JobKind.EXPIRE_PROPOSAL, proposal.id, proposal.expires_at)
     if uow.standing_orders.count(project=proposal.project, environment=proposal.environment, status="in_force"):
         uow.jobs.enqueue(JobKind.ASK_ORDERS, proposal.id, uow.now)
-    return proposal if basis.environment.guarded else _at_once(uow, proposal, actor)
-
-
-def _at_once(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal:
-    """In an environment that takes no keys a person's own draft is applied at once, by the same way as any other."""
-    if not actor.may_turn_key or proposal.apply is not ApplyMode.WHEN_OPEN:
-        return proposal
-    if gate_of(uow, proposal, actor).status is not GateStatus.OPEN:
-        return proposal
-    approved = proposal.to(ProposalStatus.APPROVED)
-    uow.proposals.replace(approved)
-    return apply_proposal(uow, approved, actor).proposal
+    return proposal
 
 
 def _join_case(uow: UnitOfWork, proposal: Proposal) -> None:

@@ -62,7 +62,10 @@ def draft(body: NewProposal, actor: Acts, services: Serves) -> ProposalView:
         apply=ApplyMode(body.apply),
         apply_at=body.apply_at,
     )
-    return _view(services, draft_proposal.draft(services.store, services.telemetry, actor, wanted), actor)
+    drafted = draft_proposal.draft(services.store, services.telemetry, actor, wanted)
+    if actor.may_turn_key:
+        drafted = apply_change.apply_at_once(services.store, actor, drafted.id)
+    return _view(services, drafted, actor)
 
 
 @router.get("/{id}")
