@@ -70,7 +70,6 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         store=store,
         telemetry=telemetry,
         secrets=system,
-        gatekeepers=gatekeeper,
         clock=clock,
         hub=Hub(store),
         secure_cookies=settings.secure_cookies,

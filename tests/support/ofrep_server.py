@@ -13,7 +13,6 @@ from tests.client.live import SECONDS, Live, eventually
 from tests.support.ofrep_schema import Watched
 from tests.support.world import World
 from twokey.adapters import system
-from twokey.adapters.cedar import gatekeeper
 from twokey.domain.control import Control, Kind, Surface
 from twokey.engine.flag import Flag
 from twokey.surfaces.app import create_app
@@ -68,14 +67,7 @@ class OfrepServer(Live):
 
     def _services(self) -> Services:
         store, telemetry = self.world.store, self.world.telemetry
-        made = Services(
-            store=store,
-            telemetry=telemetry,
-            secrets=system,
-            gatekeepers=gatekeeper,
-            clock=self.world.clock,
-            hub=Hub(store),
-        )
+        made = Services(store=store, telemetry=telemetry, secrets=system, clock=self.world.clock, hub=Hub(store))
         if not hasattr(made, "ofrep"):
             return made
         return replace(made, ofrep=replace(made.ofrep, **self._options))

@@ -11,7 +11,6 @@ from starlette.testclient import TestClient
 
 from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, World
 from twokey.adapters import system
-from twokey.adapters.cedar import gatekeeper
 from twokey.domain.identity import SYSTEM, ActorKind, Scope
 from twokey.steps.manage_access import TokenRequest, create_token
 from twokey.surfaces.app import create_app
@@ -28,7 +27,6 @@ class Doors:
             store=world.store,
             telemetry=world.telemetry,
             secrets=system,
-            gatekeepers=gatekeeper,
             clock=world.clock,
             hub=self.hub,
             ofrep=Evaluating(**evaluating),

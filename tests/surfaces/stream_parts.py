@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from twokey.adapters import system
-from twokey.adapters.cedar import gatekeeper
 from twokey.client.frames import Frames
 from twokey.client.reading import check_next, read_message, snapshot_of
 from twokey.domain.identity import ActorKind, Scope, Token
@@ -109,7 +108,6 @@ class House:
             store=self.shelf,  # type: ignore[arg-type]
             telemetry=None,  # type: ignore[arg-type]
             secrets=system,
-            gatekeepers=gatekeeper,
             clock=lambda: NOW,
             hub=self.hub,
         )

@@ -1,10 +1,10 @@
-"""What the doors share: the store, telemetry, secrets, the written policy, the clock and the published snapshots."""
+"""What the doors share: the store, the telemetry, secrets, the clock and the hub of published snapshots."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twokey.ports import Clock, Gatekeepers, Secrets, Store, Telemetry
+from twokey.ports import Clock, Secrets, Store, Telemetry
 from twokey.surfaces.hub import Hub
 
 
@@ -30,7 +30,6 @@ class Services:
     store: Store
     telemetry: Telemetry
     secrets: Secrets
-    gatekeepers: Gatekeepers
     clock: Clock
     hub: Hub
     secure_cookies: bool = False

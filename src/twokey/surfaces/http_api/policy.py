@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query
 
 from twokey.domain.identity import Actor, Scope
 from twokey.domain.matrix import HEADINGS, Matrix, Place, Row, draw
-from twokey.domain.permission import Written
-from twokey.ports import Gatekeepers, UnitOfWork
+from twokey.domain.permission import Ask, Written
 from twokey.surfaces.calls import Serves, StrictBodies, check_reach, reads
 from twokey.surfaces.http_api.models import MatrixRow, MatrixView, PolicyView, WrittenPolicyView
 
@@ -23,7 +22,7 @@ Reads = Annotated[Actor, reads(Scope.FLAGS_READ)]
 def show_policy(actor: Reads, services: Serves) -> PolicyView:
     """Every policy in force, the shipped ones first, with what it says in plain words."""
     with services.store.read() as uow:
-        keeper = services.gatekeepers(_teams_policies(uow))
+        keeper = uow.gatekeeper()
     return PolicyView(digest=keeper.digest, policies=[_written_view(each) for each in keeper.written])
 
 
@@ -37,12 +36,11 @@ def show_matrix(
     """The decision matrix of an environment, asked of the policies for whoever holds its approver roles."""
     check_reach(actor, project, environment)
     with services.store.read() as uow:
-        text = _teams_policies(uow)
-        governed = uow.flags.environment(project, environment)
+        keeper, governed = uow.gatekeeper(), uow.flags.environment(project, environment)
     roles = frozenset({*governed.approvers, *governed.widening_approvers})
-    matrix = _drawn(services.gatekeepers, text, Place(project=project, environment=environment, roles=roles))
+    matrix = _drawn(keeper.rule, Place(project=project, environment=environment, roles=roles))
     return MatrixView(
-        digest=services.gatekeepers(text).digest,
+        digest=keeper.digest,
         project=project,
         environment=environment,
         headings=list(HEADINGS),
@@ -52,15 +50,9 @@ def show_matrix(
 
 
 @lru_cache(maxsize=64)
-def _drawn(gatekeepers: Gatekeepers, text: str, place: Place) -> Matrix:
-    """Some hundred questions: asked once for one set of policies and one place."""
-    return draw(gatekeepers(text).rule, place)
-
-
-def _teams_policies(uow: UnitOfWork) -> str:
-    """The one place here that knows where a team's policies are kept: the newest set is in force."""
-    newest = uow.policies.where(limit=1)
-    return newest[0].text if newest else ""
+def _drawn(ask: Ask, place: Place) -> Matrix:
+    """Some hundred questions: put once to one gatekeeper about one place."""
+    return draw(ask, place)
 
 
 def _written_view(policy: Written) -> WrittenPolicyView:
