@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from tests import needs
+from tests.adapters.cedar.test_matrix import PROMISED, cells
 from tests.support.browser import FLAGS
 from tests.support.process import ServerProcess, eventually
 from tests.support.server import alertmanager_body
@@ -23,6 +24,7 @@ from tests.support.traffic import batch_of
 from tests.support.world import ENVIRONMENT, FLAG, PASSWORD, PROJECT
 
 AXE = needs.ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+PROMISED_ROWS = cells(PROMISED)[1:]
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 # Each width and each scheme once: every further pair costs seconds, and ui/checks/look.py looks at them all.
 LOOKS: tuple[tuple[dict[str, int], str], ...] = ((WIDE, "light"), (PHONE, "dark"))
@@ -199,6 +201,18 @@ def test_a_key_is_turned_by_the_keyboard_alone(browser: Browser, server: ServerP
         expect(page.get_by_text("applied", exact=True).first).to_be_visible()
 
 
+def test_the_policy_page_draws_the_promised_matrix_and_names_who_decides(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with visit(browser, server, "/policy", "mara") as page:
+        arrived(page)
+        rows = [[cell.inner_text() for cell in row.locator("td > div").all()] for row in page.locator("tbody tr").all()]
+        assert rows[: len(PROMISED_ROWS)] == [list(row[1:]) for row in PROMISED_ROWS]
+        page.get_by_label("which policies decide").check()
+        page.get_by_role("link", name="agents-turn-no-key").first.click()
+        expect(page.locator("#policy-agents-turn-no-key")).to_be_in_viewport()
+
+
 def addresses(case: dict[str, Any]) -> dict[str, str]:
     return {
         "cases": "/cases",
@@ -207,6 +221,7 @@ def addresses(case: dict[str, Any]) -> dict[str, str]:
         "proposal": f"/proposals/{case['proposals'][0]['id']}",
         "flags": "/flags",
         "flag": f"/flags/{PROJECT}/{ENVIRONMENT}/{FLAG}",
+        "policy": "/policy",
         "audit": "/audit",
         "nowhere": "/nowhere",
         "missing": "/cases/case-none",

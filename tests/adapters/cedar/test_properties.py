@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import cedarpy
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -12,12 +13,15 @@ from hypothesis import strategies as st
 
 from tests.adapters.cedar.asking import EFFECT_OF
 from twokey.adapters.cedar import asking, gatekeeper
+from twokey.adapters.cedar.reading import read_policies, shipped
 from twokey.domain.identity import Actor, ActorKind
 from twokey.domain.matrix import KEYS
 from twokey.domain.operation import Action, Effect
 from twokey.domain.permission import Question, Verb
 from twokey.domain.policy import row_for
+from twokey.engine.errors import Invalid
 
+SCHEMA = cedarpy.Schema.from_str(shipped().schema)
 PERMITS_ALL = '@id("anything-goes") permit (principal, action, resource);'
 NARROWING = ("reduce", "disable_tool", "kill")
 NO_YES = (False, True)
@@ -162,6 +166,32 @@ def test_whatever_stands_in_a_question_the_answer_is_a_ruling(data: Any) -> None
     ruling = gatekeeper(PERMITS_ALL).rule(broken)
     assert not (ruling.allowed and ruling.problem)
     assert not ruling.allowed or ruling.policies
+
+
+PIECES = st.sampled_from(
+    ["@id", '("a")', '("b")', "permit", "forbid", "(principal", "action", "resource", "(", ")", "{", "}", "[", "]", ";",
+     ",", '"', "\\", "//", "\n", "when", "unless", "if", "then", "else", "has", "like", "is", "in", "==", "&&", "!",
+     ".", "context", "change", "principal", "Person", '"kill"', "Action", "::", "?principal", "1", "-", "é", "\u200b"]
+)  # fmt: skip
+
+
+@many
+@given(st.lists(PIECES, max_size=40).map(" ".join) | st.text(max_size=60))
+def test_whatever_a_team_writes_it_is_read_or_refused_with_its_place(text: str) -> None:
+    found = outcome(text)
+    if isinstance(found, Invalid):
+        assert found.field.startswith("polic")
+        assert found.problem
+        assert found.accepted
+    else:
+        assert len(found) == len(set(found))
+
+
+def outcome(text: str) -> Invalid | list[str]:
+    try:
+        return [each.id for each in read_policies(text, SCHEMA)]
+    except Invalid as error:
+        return error
 
 
 def test_every_change_that_the_control_plane_can_compute_is_a_row_that_policies_know() -> None:

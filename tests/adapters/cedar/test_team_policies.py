@@ -9,6 +9,7 @@ import pytest
 from tests.adapters.cedar.asking import ANN, POLICY_GATE, question, with_roles
 from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.cedar.reading import CHAPTERS, shipped
+from twokey.adapters.cedar.statements import MOST_POLICIES
 from twokey.domain.access import MOST_TEXT
 from twokey.engine.errors import Invalid
 
@@ -130,6 +131,11 @@ def test_what_a_reader_cannot_see_is_refused(character: str) -> None:
 
 def test_too_much_text_is_refused() -> None:
     assert str(MOST_TEXT) in told("//" + "x" * MOST_TEXT).accepted
+
+
+def test_too_many_policies_are_refused_before_they_are_read() -> None:
+    many = "".join(f"@id('{index}') nonsense;" for index in range(MOST_POLICIES + 1))
+    assert str(MOST_POLICIES) in told(many).accepted
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from typing import Any
 
 import msgspec
 
-from twokey.domain.access import GUARDIANS
-from twokey.domain.identity import Actor, ActorKind
+from twokey.domain.identity import ActorKind
 from twokey.domain.permission import Question
 from twokey.engine.errors import Invalid
 
@@ -76,7 +75,7 @@ def actor_entity(question: Question) -> Entity:
     kind = KINDS[actor.kind]
     attributes: dict[str, Any] = {}
     if actor.kind is ActorKind.PERSON:
-        attributes = {"id": actor.id, "roles": sorted(roles_in(actor, question.project, question.environment))}
+        attributes = {"id": actor.id, "roles": sorted(actor.roles_in(question.project, question.environment))}
     elif actor.kind in (ActorKind.AGENT, ActorKind.SERVICE):
         bound = {"on_behalf_of": actor.on_behalf_of, "project": actor.project, "environment": actor.environment}
         attributes = {"id": actor.id, "name": actor.name, "scopes": sorted(actor.scopes)}
@@ -90,13 +89,6 @@ def place_entities(question: Question) -> tuple[Entity, Entity]:
     parent = {"type": "Project", "id": question.project}
     place = _entity("Environment", f"{question.project}/{question.environment}", attributes, parent)
     return place, _entity("Project", question.project, {})
-
-
-def roles_in(actor: Actor, project: str, environment: str) -> frozenset[str]:
-    """The roles that a person holds in one environment, out of their grants."""
-    reached = {"", project, f"{project}/{environment}"}
-    split = [grant.partition("@") for grant in actor.roles]
-    return frozenset(role for role, at, place in split if place in (reached if role not in GUARDIANS else {""}))
 
 
 def check_present(request: Mapping[str, Any], entities: list[Entity]) -> None:

@@ -22,6 +22,8 @@ MOST_NESTED = 16
 """Brackets within brackets."""
 MOST_OPERATORS = 100
 """Operators and member accesses of one policy. Both limits hold on a thread with 1 MiB of stack."""
+MOST_POLICIES = 500
+"""All of them are asked each time: so many still answer within a millisecond."""
 _TOKEN = re.compile(
     r"""(?P<space>\s+) | (?P<comment>//[^\n]*) | (?P<text>"(?:\\.|[^"\\])*")
       | (?P<operator>&&|\|\||[=!<>]=|[-+*<>!.]|\b(?:if|then|else|has|like|is|in)\b)
@@ -50,7 +52,10 @@ def statements(text: str) -> tuple[Statement, ...]:
     if len(text) > MOST_TEXT:
         raise Invalid("policies", f"the text has {len(text)} characters", f"at most {MOST_TEXT}")
     _check_seen(text)
-    return tuple(_taken_apart(text))
+    found = tuple(_taken_apart(text))
+    if len(found) > MOST_POLICIES:
+        raise Invalid("policies", f"there are {len(found)}", f"at most {MOST_POLICIES}")
+    return found
 
 
 def _check_seen(text: str) -> None:
