@@ -9,14 +9,14 @@ from tests.attacks.attempts import applied, drafted, now, turn_both_keys
 from tests.support.world import ENVIRONMENT, PRESENT, PROJECT, World
 from twokey.domain.access import Access, AccessProposal, apply_edits, bases, parse_edits, power_given
 from twokey.domain.errors import Conflict, Refused
-from twokey.domain.identity import Actor, ActorKind
+from twokey.domain.identity import Actor, ActorKind, User
 from twokey.domain.operation import SetEnabled
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import ProposalStatus
 from twokey.engine.errors import Invalid
 from twokey.steps.apply_change import apply_at_once
 from twokey.steps.govern_access import approve, propose, read_access, reject, withdraw
-from twokey.steps.manage_access import create_environment
+from twokey.steps.manage_access import create_environment, create_user
 from twokey.steps.review_proposal import approve as turn
 
 FREEZE = """
@@ -361,3 +361,37 @@ def test_read_access_is_what_stands(world: World, two: tuple[Actor, Actor]) -> N
     assert found.grants["mara"] == frozenset({"release_manager"})
     assert set(found.environments) == {f"{PROJECT}/{ENVIRONMENT}"}
     assert all(each.kind is not ActorKind.PERSON for each in (world.agent, world.service))
+
+
+# -------------------------------------------------------------------- places, and people who are added
+
+
+def test_a_role_for_a_project_or_an_environment_turns_keys_there_alone(world: World, two: tuple[Actor, Actor]) -> None:
+    here = world.add_person("hana", f"release_manager@{PROJECT}/{ENVIRONMENT}")
+    there = world.add_person("theo", "release_manager@support/staging", "release_manager@shop")
+    proposal = drafted(world)
+    turn(world.store, world.ines, proposal.id, proposal.digest, PRESENT)
+    with pytest.raises(Refused, match="none of the roles"):
+        turn(world.store, there, proposal.id, proposal.digest, PRESENT)
+    turn(world.store, here, proposal.id, proposal.digest, PRESENT)
+    assert now(world, proposal).status is ProposalStatus.APPLIED
+
+
+def test_an_administrator_adds_people_but_gives_no_roles_once_there_is_a_second_of_security(
+    world: World, two: tuple[Actor, Actor]
+) -> None:
+    def wanted(name: str, *roles: str) -> User:
+        return User(
+            id=name,
+            username=name,
+            name=name,
+            password_hash="argon2id",
+            roles=frozenset(roles),
+            created_at=world.clock(),
+        )
+
+    with pytest.raises(Refused, match="propose their roles"):
+        create_user(world.store, two[0], wanted("puppet", "security"))
+    with pytest.raises(Refused, match="propose their roles"):
+        create_user(world.store, two[0], wanted("puppet", "release_manager"))
+    assert create_user(world.store, two[0], wanted("newcomer")).roles == frozenset()

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from twokey.domain.identity import Role
+from twokey.domain.identity import GUARDIANS, Role
 from twokey.domain.machine import move
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import TRANSITIONS, Author, ProposalStatus
@@ -30,7 +30,6 @@ from twokey.engine.errors import Invalid
 
 QUORUM = (Role.SECURITY,)
 """Who must agree to what gives power: somebody of this role who did not write it."""
-GUARDIANS = frozenset({Role.SECURITY, Role.ADMINISTRATOR})
 MOST_EDITS = 20
 MOST_HOURS = 24 * 7
 MOST_TEXT = 200_000
@@ -127,7 +126,12 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def founded(self) -> bool:
         """Whether there ever were two people of the security role, so that one can always be the other's second."""
-        return sum(Role.SECURITY in held for held in self.grants.values()) > 1
+        return founded(self.grants.values())
+
+
+def founded(grants: Iterable[frozenset[str]]) -> bool:
+    """Whether two of these people's grants hold the security role."""
+    return sum(Role.SECURITY in held for held in grants) > 1
 
 
 class Policies(msgspec.Struct, frozen=True, kw_only=True):

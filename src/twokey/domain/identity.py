@@ -7,6 +7,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
@@ -57,11 +58,22 @@ class Role:
     VIEWER = "viewer"
 
 
+GUARDIANS = frozenset({Role.SECURITY, Role.ADMINISTRATOR})
+"""Roles that guard the whole house: they are granted everywhere or not at all."""
+
+
+def roles_in(grants: Iterable[str], project: str, environment: str) -> frozenset[str]:
+    """The bare roles that hold in one environment. A grant is `role`, `role@project` or `role@project/environment`."""
+    reached = {"", project, f"{project}/{environment}"}
+    split = [grant.partition("@") for grant in grants]
+    return frozenset(role for role, _, place in split if place in (reached if role not in GUARDIANS else {""}))
+
+
 class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A principal as it stands in records: id, kind, and for agents the person it acts for.
 
-    `roles` are a person's roles at the time of acting; `scopes` and `name` a token's. A person's display name is
-    personal data and stands in the user record, not here.
+    `roles` are a person's grants at the time of acting, each for everywhere, a project or an environment; `scopes` and
+    `name` a token's. A person's display name is personal data and stands in the user record, not here.
     """
 
     id: str
@@ -79,8 +91,12 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.kind is ActorKind.PERSON
 
     def holds(self, role: str) -> bool:
-        """Whether a person holds this role (tokens hold none)."""
+        """Whether a person holds this role everywhere (tokens hold none)."""
         return self.may_turn_key and role in self.roles
+
+    def roles_in(self, project: str, environment: str) -> frozenset[str]:
+        """The roles that a person holds in one environment (tokens hold none)."""
+        return roles_in(self.roles, project, environment) if self.may_turn_key else frozenset()
 
     def reference(self) -> dict[str, str]:
         """What an audit entry keeps: id, kind, a token's name, delegation."""

@@ -56,7 +56,7 @@ def apply_at_once(store: Store, actor: Actor, id: str) -> Proposal:
 
 
 def _check_keys(proposal: Proposal, actor: Actor) -> None:
-    if not actor.roles & set(proposal.required_roles):
+    if not actor.roles_in(proposal.project, proposal.environment) & set(proposal.required_roles):
         raise Refused(f"only somebody with an approver role applies it: {', '.join(proposal.required_roles)}")
     if proposal.status is not ProposalStatus.APPROVED:
         raise Conflict(f"the proposal is `{proposal.status}`, not approved")

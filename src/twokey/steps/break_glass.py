@@ -77,7 +77,7 @@ def close_review(store: Store, actor: Actor, id: str, found: Finding, note: str,
     with store.begin() as uow:
         review = uow.reviews.get(id)
         approvers = uow.flags.environment(review.project, review.environment).approvers
-        if not actor.roles & {*approvers, Role.SECURITY}:
+        if not actor.roles_in(review.project, review.environment) & {*approvers, Role.SECURITY}:
             raise Refused(f"a review is closed by `{Role.SECURITY}` or an approver: {', '.join(approvers)}")
         closed = review.close(actor.id, found, note, uow.now)
         uow.reviews.replace(closed)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from twokey.domain.access import founded
 from twokey.domain.audit import Happening
 from twokey.domain.control import State, check_control
 from twokey.domain.errors import Conflict, Refused
@@ -56,10 +57,19 @@ def _add_user(uow: UnitOfWork, actor: Actor, user: User) -> User:
         raise Invalid("username", f"`{user.username}` is a name of the product itself", "another name")
     if uow.users.where(username=user.username, limit=1):
         raise Conflict(f"there is a user `{user.username}` already")
+    if user.roles and actor.kind is ActorKind.PERSON:
+        _check_founding(uow)
     user = msgspec.structs.replace(user, created_at=uow.now)
     uow.users.add(user)
     _record(uow, actor, "user.create", user.username, {"roles": sorted(user.roles)})
     return user
+
+
+def _check_founding(uow: UnitOfWork) -> None:
+    """Roles are given by access proposals, as soon as there are two people who can agree to one."""
+    people = uow.users.where(limit=uow.users.count())
+    if founded(each.roles for each in people):
+        raise Refused("people are added without roles: propose their roles, so that a second person agrees")
 
 
 def open_session(store: Store, user: User, secret_hash: str, label: str) -> Session:

@@ -23,7 +23,7 @@ from twokey.domain.control import State
 from twokey.domain.drafting import touched_controls
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.gate import Circumstances, Gate, GateStatus, evaluate, question, refusal
-from twokey.domain.identity import SCHEDULE, Actor, ActorKind
+from twokey.domain.identity import SCHEDULE, Actor, ActorKind, roles_in
 from twokey.domain.job import JobKind
 from twokey.domain.operation import (
     Action,
@@ -237,15 +237,16 @@ def foresee(uow: UnitOfWork, other: Gatekeeper, last: int = FORESEEN) -> tuple[s
 def approvals_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Approval, ...]:
     """Every answer to a proposal, each yes with the roles that its person had then and still has."""
     given = uow.approvals.where(proposal=proposal.id, limit=uow.approvals.count(proposal=proposal.id))
-    return tuple(_standing(uow, each) for each in given)
+    return tuple(_standing(uow, each, proposal) for each in given)
 
 
-def _standing(uow: UnitOfWork, approval: Approval) -> Approval:
-    return msgspec.structs.replace(approval, roles=approval.roles & _roles_now(uow, approval.person))
+def _standing(uow: UnitOfWork, approval: Approval, proposal: Proposal) -> Approval:
+    held = roles_in(_roles_now(uow, approval.person), proposal.project, proposal.environment)
+    return msgspec.structs.replace(approval, roles=approval.roles & held)
 
 
 def _roles_now(uow: UnitOfWork, person: str) -> frozenset[str]:
-    """The roles of somebody who may still sign in."""
+    """The grants of somebody who may still sign in."""
     found = uow.users.where(username=person, limit=1)
     return found[0].roles if found and not found[0].disabled else frozenset()
 

@@ -71,7 +71,7 @@ def _proposal(uow: UnitOfWork, change: Change, actor: Actor) -> Proposal:
     proposal = uow.proposals.get(change.proposal)
     if proposal.status is not ProposalStatus.APPLIED:
         raise Conflict(f"the change's proposal is `{proposal.status}`", remedy="nothing is left to undo")
-    if not actor.roles & set(proposal.required_roles):
+    if not actor.roles_in(proposal.project, proposal.environment) & set(proposal.required_roles):
         raise Refused(f"only somebody with an approver role undoes it: {', '.join(proposal.required_roles)}")
     return proposal
 

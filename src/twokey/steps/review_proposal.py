@@ -105,7 +105,7 @@ def _check_not_own(proposal: Proposal, actor: Actor) -> None:
 
 
 def _check_role(proposal: Proposal, actor: Actor) -> None:
-    if not actor.roles & set(proposal.required_roles):
+    if not actor.roles_in(proposal.project, proposal.environment) & set(proposal.required_roles):
         raise Refused(f"you hold none of the roles that answer it: {', '.join(proposal.required_roles)}")
 
 
@@ -119,7 +119,7 @@ def _record(uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, p
             proposal=proposal.id,
             digest=proposal.digest,
             person=actor.id,
-            roles=actor.roles,
+            roles=actor.roles_in(proposal.project, proposal.environment),
             answer=answer,
             proof=proof or Proof.PASSWORD,
             at=uow.now,
@@ -130,7 +130,7 @@ def _record(uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, p
     verb = "approve" if answer is Answer.YES else "reject"
     detail: dict[str, object] = {
         "digest": proposal.digest,
-        "roles": sorted(actor.roles),
+        "roles": sorted(actor.roles_in(proposal.project, proposal.environment)),
         "proof": str(proof),
         "note": note,
     }

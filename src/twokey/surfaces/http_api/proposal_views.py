@@ -11,7 +11,7 @@ from twokey.domain.control import State
 from twokey.domain.errors import Invalid
 from twokey.domain.exposure import BlastRadius
 from twokey.domain.gate import Gate
-from twokey.domain.identity import SCHEDULE, Actor
+from twokey.domain.identity import SCHEDULE, Actor, Role
 from twokey.domain.operation import Effect, Operation, apply_all, describe, diff_lines, touched
 from twokey.domain.proposal import Proposal, ProposalStatus, Way
 from twokey.ports import UnitOfWork
@@ -71,7 +71,8 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
     """One proposal whole, as this caller sees it."""
     approvals, counted = approvals_of(uow, proposal), _counted(uow, proposal)
     before = _base(uow, proposal)
-    may, why_not = _may(proposal, approvals, actor)
+    guarded = uow.flags.environment(proposal.project, proposal.environment).guarded
+    may, why_not = _may(proposal, approvals, actor, guarded=guarded)
     changes = uow.changes.where(proposal=proposal.id, limit=10)
     applied = next((each for each in changes if each.undoes is None), None)
     return ProposalView(
@@ -149,8 +150,9 @@ def _keys(
     uow: UnitOfWork, proposal: Proposal, counted: list[Approval], actor: Actor, may_approve: bool
 ) -> list[KeyView]:
     filled = fill(proposal.required_roles, counted)
+    held = actor.roles_in(proposal.project, proposal.environment)
     return [
-        _key(uow, role, filled.get(index), may_approve and role in actor.roles)
+        _key(uow, role, filled.get(index), may_approve and role in held)
         for index, role in enumerate(proposal.required_roles)
     ]
 
@@ -183,19 +185,22 @@ def _gaps(uow: UnitOfWork, proposal: Proposal) -> list[GapView]:
     ]
 
 
-def _may(proposal: Proposal, approvals: tuple[Approval, ...], actor: Actor) -> tuple[list[May], str]:
+def _may(proposal: Proposal, approvals: tuple[Approval, ...], actor: Actor, *, guarded: bool) -> tuple[list[May], str]:
     if not actor.may_turn_key:
         return [], "only a person turns a key"
+    held = actor.roles_in(proposal.project, proposal.environment)
     if proposal.status is ProposalStatus.APPROVED:
-        return (["apply"] if actor.roles & set(proposal.required_roles) else []), ""
+        return (["apply"] if held & set(proposal.required_roles) else []), ""
     if proposal.status is not ProposalStatus.PENDING:
         return [], f"the proposal is {proposal.status}"
+    if not guarded:
+        return (["apply", "edit"] if held - {Role.VIEWER} else []), "this environment takes no keys"
     may: list[May] = ["edit"]
     if actor.id in proposal.excluded():
         return [*may, "withdraw"], "who wrote or edited it never approves it"
     if any(each.person == actor.id for each in approvals):
         return may, "you have answered this digest"
-    if not actor.roles & set(proposal.required_roles):
+    if not held & set(proposal.required_roles):
         return may, f"it needs {' and '.join(proposal.required_roles)}"
     return ["approve", "reject", *may], ""
 
