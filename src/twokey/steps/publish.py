@@ -15,13 +15,13 @@ from datetime import timedelta
 
 import msgspec
 
-from twokey.domain.approval import Approval
+from twokey.domain.approval import Answer, Approval, Proof
 from twokey.domain.audit import Happening, Outcome
 from twokey.domain.case import CaseStatus
 from twokey.domain.change import Cause, Change
 from twokey.domain.control import State
 from twokey.domain.drafting import touched_controls
-from twokey.domain.errors import Conflict, Refused
+from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.gate import Circumstances, Gate, GateStatus, evaluate, question, refusal
 from twokey.domain.identity import SCHEDULE, Actor, ActorKind, roles_in
 from twokey.domain.job import JobKind
@@ -232,6 +232,33 @@ def foresee(uow: UnitOfWork, other: Gatekeeper, last: int = FORESEEN) -> tuple[s
                 now = "allowed" if would.allowed else f"refused ({', '.join(would.policies) or would.problem})"
                 told.append(f"{proposal.id} ({row.says}): {verb} by {actor.kind} would have been {now}")
     return (f"{len(told)} of {2 * len(proposals)} decisions on the last {len(proposals)} proposals differ", *told)
+
+
+def suppose_approvals(uow: UnitOfWork, proposal: Proposal, names: Sequence[str]) -> tuple[Approval, ...]:
+    """Approvals that these would give now: a person by name, with the roles they hold, or `role:` and a bare role.
+
+    Raises NotFound for a person who is not there.
+    """
+    return tuple(_supposed(uow, proposal, name) for name in names)
+
+
+def _supposed(uow: UnitOfWork, proposal: Proposal, name: str) -> Approval:
+    roles = frozenset({name.removeprefix("role:")})
+    if not name.startswith("role:"):
+        if not uow.users.where(username=name, limit=1):
+            raise NotFound("user", name)
+        roles = roles_in(_roles_now(uow, name), proposal.project, proposal.environment)
+    return Approval(
+        id="supposed",
+        proposal=proposal.id,
+        digest=proposal.digest,
+        person=name,
+        roles=roles,
+        answer=Answer.YES,
+        proof=Proof.PASSWORD,
+        at=uow.now,
+        expires_at=proposal.expires_at,
+    )
 
 
 def approvals_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Approval, ...]:

@@ -18,7 +18,18 @@ from twokey import __version__
 from twokey.surfaces import signal_webhooks
 from twokey.surfaces.auth import Authenticator
 from twokey.surfaces.calls import OURS, PROBLEMS, answer
-from twokey.surfaces.http_api import access, audit, cases, changes, events, flags, policy, proposals, telemetry
+from twokey.surfaces.http_api import (
+    access,
+    audit,
+    cases,
+    changes,
+    events,
+    flags,
+    governance,
+    policy,
+    proposals,
+    telemetry,
+)
 from twokey.surfaces.http_errors import MEDIA_TYPE, problem
 from twokey.surfaces.ofrep import PREFIX, Ofrep
 from twokey.surfaces.services import Services
@@ -62,7 +73,7 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
         responses=PROBLEMS,
     )
     app.state.services, app.state.authenticator = services, authenticator
-    for module in (access, policy, flags, cases, proposals, changes, audit, telemetry, events):
+    for module in (access, governance, policy, flags, cases, proposals, changes, audit, telemetry, events):
         app.include_router(module.router, prefix=API)
     app.include_router(signal_webhooks.router)
     for kind in (*OURS, RequestValidationError, Exception):

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from twokey.domain.drafting import Draft
-from twokey.domain.identity import Actor, Scope
+from twokey.domain.identity import SCHEDULE, Actor, Scope
 from twokey.domain.operation import parse_operations
 from twokey.domain.proposal import ApplyMode, Proposal
 from twokey.steps import apply_change, draft_proposal, review_proposal
+from twokey.steps.publish import gate_of, suppose_approvals
 from twokey.surfaces.auth import need_scope
 from twokey.surfaces.calls import Acts, Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.models import (
@@ -22,7 +23,8 @@ from twokey.surfaces.http_api.models import (
     Prove,
     Reject,
 )
-from twokey.surfaces.http_api.proposal_views import proposal_row, proposal_view
+from twokey.surfaces.http_api.models.governance import SupposedGate
+from twokey.surfaces.http_api.proposal_views import gate_view, proposal_row, proposal_view
 from twokey.surfaces.http_api.record import document_of
 from twokey.surfaces.services import Services
 
@@ -72,6 +74,17 @@ def draft(body: NewProposal, actor: Acts, services: Serves) -> ProposalView:
 def show(id: str, actor: Reads, services: Serves) -> ProposalView:
     """One proposal whole."""
     return _view(services, _find(services, id, actor), actor)
+
+
+@router.get("/{id}/gate")
+def suppose(
+    id: str, actor: Reads, services: Serves, approves: Annotated[list[str], Query(max_length=20)]
+) -> SupposedGate:
+    """The gate as it would be if these people approved now: names of people, or `role:` and a role. Changes nothing."""
+    proposal = _find(services, id, actor)
+    with services.store.read() as uow:
+        gate = gate_of(uow, proposal, SCHEDULE, supposed=suppose_approvals(uow, proposal, approves))
+    return SupposedGate(people=approves, gate=gate_view(gate))
 
 
 @router.get("/{id}/document", response_class=Response)
