@@ -92,6 +92,18 @@ def test_a_file_is_checked_without_a_server(ines: Person, team: str) -> None:
     assert found["matrix"] == ["activate a global kill switch: approval: `yes` becomes `nobody may`"]
 
 
+def test_the_check_draws_the_matrix_where_the_file_says(ines: Person) -> None:
+    ines.terminal.piped = """
+    @id("shop") forbid (principal, action == Action::"apply", resource == Environment::"shop/production")
+    when { context.change == "kill" };
+    @id("bank") forbid (principal is Agent, action, resource in Project::"bank") when { context.change == "pause" };
+    """
+    assert ines.runs("policy", "check", "-", "--json").json["matrix"] == [
+        "in bank/...: recommend a rollout pause: AI may draft: `yes` becomes `only a warning`",
+        "in shop/production: activate a global kill switch: approval: `yes` becomes `nobody may`",
+    ]
+
+
 def test_standard_input_is_a_file_too(ines: Person) -> None:
     ines.terminal.piped = TEAM
     assert ines.runs("policy", "check", "-", "--json").json["ok"] is True

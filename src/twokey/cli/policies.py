@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from twokey.adapters.cedar import CedarGatekeeper, gatekeeper
+from twokey.adapters.cedar import CedarGatekeeper, gatekeeper, places_named
 from twokey.cli.failures import usage
 from twokey.domain.matrix import HEADINGS, Matrix, Place, Row, draw
 from twokey.engine.errors import Invalid
@@ -36,8 +36,21 @@ def _gatekeeper(file: str, text: str) -> CedarGatekeeper:
 
 
 def _differences(keeper: CedarGatekeeper) -> list[str]:
-    """What would be answered otherwise, in a sentence for each cell."""
-    before, after = _texts(draw(gatekeeper("").rule)), _texts(draw(keeper.rule))
+    """What would be answered otherwise, anywhere and in each place that the policies name."""
+    ours = [each for each in keeper.written if not each.shipped]
+    anywhere = _differing(keeper, Place())
+    named = [
+        f"in {project}/{environment or '...'}: {each}"
+        for project, environment in sorted(places_named(ours))
+        for each in _differing(keeper, Place(project=project, environment=environment or "any"))
+        if each not in anywhere
+    ]
+    return [*anywhere, *named]
+
+
+def _differing(keeper: CedarGatekeeper, place: Place) -> list[str]:
+    """A sentence for each cell that is answered otherwise."""
+    before, after = _texts(draw(gatekeeper("").rule, place)), _texts(draw(keeper.rule, place))
     return [
         f"{says}: {heading}: `{one}` becomes `{other}`"
         for says, cells in before.items()

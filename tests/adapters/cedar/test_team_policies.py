@@ -113,6 +113,31 @@ def test_what_does_not_fit_the_schema_is_named_with_its_id_and_line(condition: s
     assert "policy0" not in error.problem
 
 
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ('context.change == "kil"', "`context.change` is never `kil`"),
+        ('"kil" != context.change', "`context.change` is never `kil`"),
+        ('["kill", "authorisation"].contains(context.change)', "never `authorisation`"),
+        ('!(context.effect == "narrow" || context.breached)', "`context.effect` is never `narrow`"),
+        ('context.surfaces.contains("prompts")', "`context.surfaces` is never `prompts`"),
+        ('context.surfaces.containsAny(["tool", "tools"])', "never `tools`"),
+        ('if context.breached then context.change == "Kill" else true', "never `Kill`"),
+    ],
+)
+def test_a_word_that_a_fact_never_has_is_named_instead_of_never_holding(condition: str, says: str) -> None:
+    error = told(f'@id("slip") forbid (principal, action, resource) when {{ {condition} }};')
+    assert error.field == "policy `slip`, line 1"
+    assert says in error.problem
+    assert error.accepted.startswith("`")
+
+
+def test_open_words_are_not_judged() -> None:
+    text = """@id("fine") forbid (principal is Agent, action, resource)
+    when { principal.name == "kil" && context.action == "kil" && ["kill", "expand", ""].contains(context.change) };"""
+    assert gatekeeper(text).written[-1].id == "fine"
+
+
 @pytest.mark.parametrize("scope", ['Action::"approve_all"', 'Action::"applyy"'])
 def test_an_action_that_is_none_is_named(scope: str) -> None:
     assert "unrecognized action" in told(f'@id("slip") permit (principal, action == {scope}, resource);').problem

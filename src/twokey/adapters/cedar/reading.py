@@ -3,13 +3,14 @@
 Rules kept here:
 - every policy parses alone, fits the schema and has an `@id` of its own; Cedar accepts a text without any;
 - no policies at all is refused for the shipped set: Cedar accepts it, and then nothing is forbidden either;
+- a fact that is compared with a word it never has is refused, so that a slip does not switch a policy off;
 - a template is refused: it decides nothing, and whoever reads it believes otherwise.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -18,6 +19,7 @@ import msgspec
 from cedarpy import pst
 
 from twokey.adapters.cedar.statements import Statement, statements
+from twokey.adapters.cedar.vocabulary import WORDS, places, unknown_words
 from twokey.domain.permission import Written
 from twokey.engine.errors import Invalid
 
@@ -73,6 +75,7 @@ def _read(statement: Statement, schema: cedarpy.Schema, *, ships: bool) -> Writt
     if not _ID.fullmatch(name):
         raise Invalid(statement.place, f"`{name}` is no id", _NAMED)
     _check_fits(statement, name, schema)
+    _check_words(statement, name, parsed)
     return Written(id=name, effect=parsed.effect, says=statement.says, text=statement.text, shipped=ships)
 
 
@@ -99,6 +102,17 @@ def _check_fits(statement: Statement, name: str, schema: cedarpy.Schema) -> None
         raise Invalid(f"policy `{name}`, line {statement.line}", problem, _WRITTEN)
 
 
+def _check_words(statement: Statement, name: str, parsed: pst.Template) -> None:
+    for fact, word in unknown_words(parsed):
+        known = ", ".join(sorted(f"`{each}`" for each in WORDS[fact] if each))
+        raise Invalid(f"policy `{name}`, line {statement.line}", f"`context.{fact}` is never `{word}`", known)
+
+
 def names_of(policies: cedarpy.PolicySet) -> Mapping[str, str]:
     """What Cedar calls each policy (`policy7`), and our id for it."""
     return {key: each.annotations["id"] for key, each in policies.to_pst().static_policies.items()}
+
+
+def places_named(policies: Sequence[Written]) -> frozenset[tuple[str, str]]:
+    """The projects and environments that these policies name."""
+    return places(cedarpy.policies_to_pst("\n".join(each.text for each in policies)))
