@@ -31,6 +31,7 @@ from twokey.domain.review import Review
 from twokey.domain.signal import Alert, Signal
 from twokey.domain.standing_order import StandingOrder
 from twokey.domain.telemetry import Telemetry
+from twokey.domain.transparency.note import Key, Note
 
 __all__ = [
     "AuditLog",
@@ -44,6 +45,7 @@ __all__ = [
     "Records",
     "Secrets",
     "Signals",
+    "Signer",
     "Store",
     "Telemetry",
     "UnitOfWork",
@@ -200,7 +202,59 @@ class AuditLog(Protocol):
         ...
 
     def verify(self) -> Verification:
-        """Walk the whole chain as it is stored, copies and head included; names the first entry that does not fit."""
+        """Walk the whole chain as it is stored, copies and head included; names the first entry that does not fit.
+
+        The tree over it is built again on the way and held against what is stored of it and against each checkpoint.
+        """
+        ...
+
+    def size(self) -> int:
+        """How many entries there are."""
+        ...
+
+    def root(self, size: int) -> bytes:
+        """The Merkle root over the first `size` entries; raises LookupError where the tree does not reach so far."""
+        ...
+
+    def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
+        """The proof that entry `index` is among the first `size`."""
+        ...
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """The proof that the log of `old` entries is the beginning of that of `new`."""
+        ...
+
+    def keep_checkpoint(self, note: Note) -> None:
+        """Store a checkpoint that was signed."""
+        ...
+
+    def checkpoints(self, limit: int = 100) -> tuple[Note, ...]:
+        """The checkpoints that were signed, newest first. Raises Invalid where one is damaged."""
+        ...
+
+    def index_of(self, subject: str) -> int | None:
+        """The newest entry about something, if there is one."""
+        ...
+
+
+class Signer(Protocol):
+    """The key that signs checkpoints, and what it signed last, both outside the database."""
+
+    @property
+    def key(self) -> Key:
+        """The public key."""
+        ...
+
+    def sign(self, text: bytes) -> bytes:
+        """The signature over a text."""
+        ...
+
+    def last(self) -> Note | None:
+        """What was signed last. Raises Invalid where that is damaged."""
+        ...
+
+    def keep(self, note: Note) -> None:
+        """Remember what was signed last."""
         ...
 
 

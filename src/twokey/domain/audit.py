@@ -15,9 +15,12 @@ from typing import Any
 
 import msgspec
 
-from twokey.engine.canonical import digest
+from twokey.domain.transparency.tree import EMPTY, node_hash
+from twokey.engine.canonical import canonical, digest
 
 GENESIS = "sha256:" + "0" * 64
+LARGEST_LEAF = 65_535
+"""Bytes of an entry in a transparency log, as C2SP's tlog-tiles has it."""
 
 
 class Outcome(StrEnum):
@@ -58,6 +61,46 @@ def link(happening: Happening, index: int, previous: str, at: datetime) -> Entry
 def _hash(happening: Happening, index: int, previous: str, at: datetime) -> str:
     content = {"index": index, "at": msgspec.to_builtins(at), "previous": previous}
     return digest(content | {"happening": msgspec.to_builtins(happening)})
+
+
+class Peaks:
+    """A tree that only grows: the roots of its complete subtrees, from which its root follows at any time."""
+
+    def __init__(self) -> None:
+        self._peaks: list[bytes] = []
+        self.size = 0
+
+    def add(self, leaf: bytes) -> None:
+        """One more leaf, given by its hash."""
+        place, found = self.size, leaf
+        while place & 1:
+            found, place = node_hash(self._peaks.pop(), found), place >> 1
+        self._peaks.append(found)
+        self.size += 1
+
+    @property
+    def root(self) -> bytes:
+        """The root over all leaves so far."""
+        if not self._peaks:
+            return EMPTY
+        found = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            found = node_hash(peak, found)
+        return found
+
+
+def content_of(entry: Entry) -> bytes:
+    """All that an entry's hash covers, as canonical JSON."""
+    content = {"index": entry.index, "at": msgspec.to_builtins(entry.at), "previous": entry.previous}
+    return canonical(content | {"happening": msgspec.to_builtins(entry.happening)})
+
+
+def leaf_of(entry: Entry) -> bytes:
+    """What stands for an entry in the Merkle tree: its content, or where that is too large for a leaf, its hash."""
+    content = content_of(entry)
+    if len(content) <= LARGEST_LEAF:
+        return content
+    return canonical({"index": entry.index, "content_sha256": entry.hash})
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):

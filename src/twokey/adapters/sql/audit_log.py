@@ -9,20 +9,26 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from sqlalchemy import RowMapping, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
+from twokey.adapters.sql.audit_tree import AuditTree
 from twokey.adapters.sql.stored import Cell, copy, moment, parse_moment
 from twokey.adapters.sql.tables import audit_entries, audit_head
 from twokey.adapters.sql.transaction import Transaction
-from twokey.domain.audit import GENESIS, Entry, Happening, Verification, link, verify
+from twokey.domain.audit import GENESIS, Entry, Happening, Peaks, Verification, leaf_of, link, verify
 from twokey.domain.errors import Conflict
+from twokey.domain.transparency import tree
+from twokey.domain.transparency.note import Note, read_note
 from twokey.engine.canonical import canonical
+from twokey.engine.errors import Invalid
 
 PAGE = 1000
+LAST = 10_000
+"""Checkpoints that a verification looks at: the newest."""
 _position = audit_entries.c.position
 
 
@@ -31,6 +37,7 @@ class SqlAuditLog:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
+        self._tree = AuditTree(transaction)
 
     def append(self, happening: Happening) -> Entry:
         """Add an entry at the time of the transaction."""
@@ -39,6 +46,8 @@ class SqlAuditLog:
         self._transaction.write(insert(audit_entries).values(**_row(entry)))
         if self._transaction.write(update(audit_head).values(entries=count + 1, hash=entry.hash)) == 0:
             raise Conflict("the head of the audit log is missing", remedy="verify the log before anything is added")
+        self._tree.catch_up(count, lambda start: self.entries(start=start, limit=PAGE))
+        self._tree.add([entry])
         return entry
 
     def entries(
@@ -52,14 +61,66 @@ class SqlAuditLog:
         return tuple(_entry(row) for row in self._transaction.mappings(ordered))
 
     def verify(self) -> Verification:
-        """Walk all that is stored, from the first entry to the head; name the first place where it does not fit."""
-        walked = _walk(self._rows())
+        """Walk all that is stored, from the first entry to the head; name the first place where it does not fit.
+
+        The tree is built again on the way, and held against every checkpoint and against what is stored of it.
+        """
+        watch = _Watch(self._notes())
+        walked = _walk(self._rows(), watch)
         if not walked.ok:
             return walked
         count, last = self._head()
-        if (count, last) == (walked.entries, walked.head):
-            return walked
-        return _against_head(walked, count)
+        if (count, last) != (walked.entries, walked.head):
+            return _against_head(walked, count)
+        if problem := watch.end() or self._against_tree(watch.peaks):
+            return _broken(walked, problem)
+        return walked
+
+    def size(self) -> int:
+        """How many entries there are."""
+        return self._head()[0]
+
+    def root(self, size: int) -> bytes:
+        """The root over the first `size` entries; raises LookupError where the tree does not reach so far."""
+        return tree.root(size, self._tree.node)
+
+    def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
+        """The proof that entry `index` is among the first `size`."""
+        return tree.inclusion(index, size, self._tree.node)
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """The proof that the log of `old` entries is the beginning of that of `new`."""
+        return tree.consistency(old, new, self._tree.node)
+
+    def keep_checkpoint(self, note: Note) -> None:
+        """Store a checkpoint that was signed."""
+        self._tree.keep(note.checkpoint.size, note.text, self._transaction.now)
+
+    def checkpoints(self, limit: int = 100) -> tuple[Note, ...]:
+        """The checkpoints that were signed, newest first. Raises Invalid where one is damaged."""
+        return tuple(read_note(each) for each in self._tree.checkpoints(limit))
+
+    def index_of(self, subject: str) -> int | None:
+        """The newest entry about something, if there is one."""
+        query = select(_position).where(audit_entries.c.subject == copy(subject)).order_by(_position.desc()).limit(1)
+        row = self._transaction.first(query)
+        return None if row is None else int(row.position)
+
+    def _notes(self) -> tuple[Note, ...]:
+        try:
+            return self.checkpoints(LAST)
+        except Invalid:
+            return ()
+
+    def _against_tree(self, peaks: Peaks) -> str:
+        """What of the stored tree is not what the entries make."""
+        if peaks.size == 0 or not self._tree.has_leaf(0):
+            return ""  # the log is older than the tree, and nothing was added since
+        try:
+            same = self.root(peaks.size) == peaks.root
+        except LookupError as error:
+            return f"the tree over the log is damaged: {error}"
+        return "" if same else "the tree over the log was altered: its root is not that of the entries"
 
     def _head(self) -> tuple[int, str]:
         # The row is locked until the transaction ends; readers take no lock, and see one state anyway.
@@ -83,12 +144,37 @@ class SqlAuditLog:
             return self._transaction.mappings(query.limit(1))
 
 
-def _walk(rows: Iterator[RowMapping]) -> Verification:
+class _Watch:
+    """Builds the tree again while the log is walked, and looks at each checkpoint when the tree has its size."""
+
+    def __init__(self, notes: Iterable[Note]) -> None:
+        self.peaks, self.problem = Peaks(), ""
+        self._said: dict[int, set[bytes]] = {}
+        for each in notes:
+            self._said.setdefault(each.checkpoint.size, set()).add(each.checkpoint.root)
+        self._largest = max(self._said, default=0)
+
+    def see(self, entry: Entry) -> None:
+        """The next entry."""
+        self.peaks.add(tree.leaf_hash(leaf_of(entry)))
+        said = self._said.get(self.peaks.size)
+        if said is not None and said != {self.peaks.root} and not self.problem:
+            self.problem = f"the log is not the one that was signed: checkpoint {self.peaks.size} has another root"
+
+    def end(self) -> str:
+        """What is wrong once all has been seen."""
+        if self._largest > self.peaks.size:
+            return f"the log is shorter than what was signed: a checkpoint covers {self._largest} entries"
+        return self.problem
+
+
+def _walk(rows: Iterator[RowMapping], watch: _Watch) -> Verification:
     good = Verification(ok=True, entries=0, head=GENESIS)
     try:
         for row in rows:
             if problem := _problem(row, good):
                 return _broken(good, problem)
+            watch.see(_entry(row))
             good = msgspec.structs.replace(good, entries=good.entries + 1, head=row["hash"])
     except DBAPIError as error:
         return _broken(good, f"entry {good.entries} was altered: it cannot be read ({error.orig})")

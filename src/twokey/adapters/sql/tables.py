@@ -275,6 +275,20 @@ audit_head = Table(
 )
 """How many entries were ever written and the hash of the last, so that a lost tail is noticed."""
 
+audit_nodes = Table(
+    "audit_nodes",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("place", _NUMBER, primary_key=True, autoincrement=False),
+    _text("hash"),
+)
+"""Hashes of complete subtrees over the entries' leaves: the entries of level 0 are the leaves themselves."""
+
+audit_checkpoints = Table(
+    "audit_checkpoints", metadata, _seq(), _number("size"), _text("at"), _text("note"), sqlite_autoincrement=True
+)
+Index(None, audit_checkpoints.c.size)
+
 jobs = Table(
     "jobs",
     metadata,
