@@ -13,6 +13,7 @@ class Settings:
     `data` is the folder of the embedded stores. `database` is the control store's address; without it, SQLite in the
     data folder. `workers` is how many threads do the jobs of this process. `proxies` are the addresses or networks of
     reverse proxies that are believed when they say who is calling; what anybody else says of that is ignored.
+    `audit_name` is what the audit log is called in its checkpoints; without it, a name made from its key.
 
     Of clients that evaluate here (OFREP): `origins` are the web origins whose pages may ask, `*` for any; `evaluations`
     is how many requests a minute one token may make, `visible_evaluations` how many one address may make with a client
@@ -26,6 +27,7 @@ class Settings:
     workers: int = 1
     secure_cookies: bool = False
     proxies: tuple[str, ...] = ()
+    audit_name: str = ""
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000
     visible_evaluations: int = 6_000

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets as random
 import socket
 from dataclasses import dataclass
+from datetime import timedelta
 
 import uvicorn
 
 from twokey.adapters import system
 from twokey.adapters.cedar import gatekeeper
+from twokey.adapters.signing import FileSigner
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.control import State
-from twokey.domain.identity import Role, User
+from twokey.domain.errors import Refused
+from twokey.domain.identity import SYSTEM, Role, User
 from twokey.domain.job import JobKind
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
-from twokey.ports import Clock, Store, Telemetry
+from twokey.ports import Clock, Signer, Store, Telemetry
 from twokey.settings import Settings
-from twokey.steps import apply_change, check_evidence, draft_proposal, keep_orders, run_schedule, triage_case
+from twokey.steps import (
+    apply_change,
+    check_evidence,
+    draft_proposal,
+    keep_orders,
+    run_schedule,
+    sign_checkpoint,
+    triage_case,
+)
 from twokey.steps.manage_access import set_up
 from twokey.surfaces.app import Doors, create_app
 from twokey.surfaces.hub import Hub, make_ready
@@ -28,6 +40,9 @@ from twokey.surfaces.services import Evaluating, Services
 from twokey.worker import Work, Worker
 
 MINIMUM_PASSWORD = 12
+TIMER, EVERY = "timer", timedelta(minutes=1)
+"""How often the audit log is signed while nothing is decided."""
+log = logging.getLogger(__name__)
 
 
 def open_store(settings: Settings, clock: Clock = system.utc_now, *, migrate: bool = True) -> SqlStore:
@@ -50,7 +65,9 @@ class Server:
     workers: tuple[Worker, ...]
 
     def start(self) -> None:
-        """Let the workers begin."""
+        """Let the workers begin, and the clock ask for checkpoints."""
+        with self.store.begin() as uow:
+            uow.jobs.enqueue(JobKind.SIGN_CHECKPOINT, TIMER, uow.now)
         for each in self.workers:
             each.start()
 
@@ -66,10 +83,12 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     """Put a server together. It listens nowhere yet."""
     store = open_store(settings, clock)
     telemetry = DuckTelemetry(settings.telemetry_path)
+    signer = FileSigner(settings.data, settings.audit_name)
     services = Services(
         store=store,
         telemetry=telemetry,
         secrets=system,
+        signer=signer,
         clock=clock,
         hub=Hub(store),
         secure_cookies=settings.secure_cookies,
@@ -80,22 +99,53 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
             record=settings.record_evaluations,
         ),
     )
-    work = jobs_of(store, telemetry)
+    work = jobs_of(store, telemetry, signer)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
     return Server(app=create_app(services), services=services, store=store, telemetry=telemetry, workers=workers)
 
 
-def jobs_of(store: Store, telemetry: Telemetry) -> dict[JobKind, Work]:
-    """What each kind of job does."""
+def jobs_of(store: Store, telemetry: Telemetry, signer: Signer | None = None) -> dict[JobKind, Work]:
+    """What each kind of job does. Without a signer no checkpoint is signed."""
     return {
         JobKind.TRIAGE_CASE: lambda case: triage_case.triage(store, telemetry, case),
         JobKind.DRAFT_PROPOSAL: lambda finding: draft_proposal.draft_from_finding(store, telemetry, finding),
         JobKind.CHECK_EVIDENCE: lambda case: check_evidence.check(store, telemetry, case),
         JobKind.EXPIRE_PROPOSAL: lambda proposal: run_schedule.expire_proposal(store, proposal),
+        JobKind.SIGN_CHECKPOINT: lambda subject: _sign(store, signer, subject) if signer else None,
         JobKind.ASK_ORDERS: lambda proposal: _ask_orders(store, telemetry, proposal),
         JobKind.APPLY_SCHEDULED: lambda proposal: apply_change.apply_scheduled(store, proposal),
     }
+
+
+def _sign(store: Store, signer: Signer, subject: str) -> None:
+    """Sign the audit log; when the clock asked for it, also again after a while, whatever came of it."""
+    try:
+        sign_checkpoint.sign_checkpoint(store, signer)
+    except Refused:
+        if subject != TIMER:
+            raise  # the worker puts it on record
+        log.exception("the audit log is not signed")
+    if subject == TIMER:
+        with store.begin() as uow:
+            uow.jobs.enqueue(JobKind.SIGN_CHECKPOINT, TIMER, uow.now + EVERY)
+
+
+def accept_restored(settings: Settings, reason: str, clock: Clock = system.utc_now) -> bool:
+    """Accept a control store that contradicts what was signed last, on record; whether it did.
+
+    For whoever has the machine: what was signed before is kept, and the log goes on under a new name.
+    """
+    if not reason.strip():
+        raise Invalid("reason", "is empty", "what happened to the database, in a sentence")
+    store, signer = open_store(settings, clock), FileSigner(settings.data, settings.audit_name)
+    try:
+        if not sign_checkpoint.accept_restored(store, SYSTEM, signer.last(), reason):
+            return False
+        signer.set_aside()
+        return True
+    finally:
+        store.close()
 
 
 def _ask_orders(store: Store, telemetry: Telemetry, proposal_id: str) -> None:

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, World
 from twokey.adapters import system
+from twokey.adapters.signing import FileSigner
 from twokey.domain.identity import SYSTEM, ActorKind, Scope
 from twokey.steps.manage_access import TokenRequest, create_token
 from twokey.surfaces.app import create_app
@@ -21,12 +22,13 @@ from twokey.surfaces.services import Evaluating, Services
 class Doors:
     """A server over a world, and clients of it: people who signed in, and holders of tokens."""
 
-    def __init__(self, world: World, **evaluating: Any) -> None:
+    def __init__(self, world: World, signer: FileSigner | None = None, **evaluating: Any) -> None:
         self.world, self.hub = world, Hub(world.store)
         services = Services(
             store=world.store,
             telemetry=world.telemetry,
             secrets=system,
+            signer=signer,
             clock=world.clock,
             hub=self.hub,
             ofrep=Evaluating(**evaluating),

@@ -31,9 +31,14 @@ class FileSigner:
 
     @property
     def key(self) -> Key:
-        """The public key: under the given name, else under one of its own."""
+        """The public key: under the given name, else under one of its own.
+
+        The name is the log's as well. A log that was accepted after it contradicted what was signed is another log, and
+        has a number behind the name: nothing signed under one name ever contradicts anything else signed under it.
+        """
         public = self._load().public_key().public_bytes_raw()
-        return Key(name=self._name or f"twokey-audit/{public.hex()[:16]}", public=public)
+        name, number = self._name or f"twokey-audit/{public.hex()[:16]}", len(self._aside())
+        return Key(name=f"{name}/{number + 1}" if number else name, public=public)
 
     def sign(self, text: bytes) -> bytes:
         """The Ed25519 signature over a text."""
@@ -53,8 +58,10 @@ class FileSigner:
         file = self._folder / LAST
         if not file.exists():
             return None
-        number = sum(1 for _ in self._folder.glob(f"{LAST}.*")) + 1
-        return file.rename(self._folder / f"{LAST}.{number}")
+        return file.rename(self._folder / f"{LAST}.{len(self._aside()) + 1}")
+
+    def _aside(self) -> list[Path]:
+        return [each for each in self._folder.glob(f"{LAST}.*") if each.suffix[1:].isdigit()]
 
     def _load(self) -> Ed25519PrivateKey:
         if self._private is None:
@@ -63,7 +70,9 @@ class FileSigner:
 
     def _read(self) -> Ed25519PrivateKey:
         try:
-            return Ed25519PrivateKey.from_private_bytes(b64decode((self._folder / KEY).read_text(), validate=True))
+            return Ed25519PrivateKey.from_private_bytes(
+                b64decode((self._folder / KEY).read_text().strip(), validate=True)
+            )
         except ValueError as error:
             raise Invalid(KEY, f"holds no signing key ({error})", "the file as it was made, or none") from None
 

@@ -91,6 +91,14 @@ def verify_export(world: Runtime, file: str, head: str = "") -> dict[str, object
     return _verify(_entries(lines), head)
 
 
+def entries_of(file: Path) -> tuple[Entry, ...]:
+    """The entries of an exported log. Raises a usage error for a line that is no entry."""
+    try:
+        return tuple(_entries(_lines_of(file)))
+    except _Unreadable as error:
+        raise usage(f"`{file}` is no exported log", "export one with `twokey audit export`", error.problem) from None
+
+
 def write_export(lines: Iterable[str], output: Path | None) -> int:
     """Write exported lines to a file, or harmless to standard output; how many there were."""
     if output is None:

@@ -122,6 +122,14 @@ def verify_database(url: str, head: str) -> dict[str, object]:
     return dict(msgspec.to_builtins(result))
 
 
+def accept_log(where: Where, reason: str) -> bool:
+    """Accept a log that contradicts what was signed last; whether it did."""
+    from twokey import wiring
+
+    with our_errors():
+        return wiring.accept_restored(_settings(where), reason)
+
+
 def sqlite_file(url: str) -> Path | None:
     """The file of an SQLite address; nothing for any other database."""
     return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None

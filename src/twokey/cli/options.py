@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,3 +19,7 @@ PasswordStdin = Annotated[
 ]
 Digest = Annotated[str | None, typer.Option(help="The digest that you read; with any other one nothing is sent.")]
 Note = Annotated[str, typer.Option(help="A word that is kept with it.")]
+Data = Annotated[Path, typer.Option(envvar="TWOKEY_DATA", help="The folder where everything is kept.")]
+Database = Annotated[
+    str, typer.Option(envvar="TWOKEY_DATABASE", help="The control store, where it is not in --data: postgresql://...")
+]

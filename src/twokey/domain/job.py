@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     EXPIRE_PROPOSAL = "expire_proposal"
     APPLY_SCHEDULED = "apply_scheduled"
     ASK_ORDERS = "ask_orders"
+    SIGN_CHECKPOINT = "sign_checkpoint"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

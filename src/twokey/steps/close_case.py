@@ -12,6 +12,7 @@ from twokey.domain.errors import Conflict, Refused
 from twokey.domain.identity import Actor
 from twokey.domain.proposal import WAITING
 from twokey.ports import Store, UnitOfWork
+from twokey.steps.publish import sign_soon
 
 
 def close(store: Store, actor: Actor, decision: Decision) -> Decision:
@@ -33,6 +34,7 @@ def close(store: Store, actor: Actor, decision: Decision) -> Decision:
         closed = case.to(CaseStatus.CLOSED, uow.now)
         uow.cases.replace(msgspec.structs.replace(closed, closed_at=uow.now))
         uow.audit.append(_happening("case.close", case, actor, msgspec.to_builtins(decision)))
+        sign_soon(uow)
         return decision
 
 

@@ -34,7 +34,7 @@ from twokey.domain.proposal import Author, ProposalStatus
 from twokey.domain.standing_order import StandingOrder
 from twokey.engine.errors import Invalid
 from twokey.ports import Store, UnitOfWork
-from twokey.steps.publish import foresee
+from twokey.steps.publish import foresee, sign_soon
 
 GOOD_FOR = timedelta(hours=24)
 """How long an access proposal, and an approval of it, is good."""
@@ -175,6 +175,7 @@ def _apply(uow: UnitOfWork, proposal: AccessProposal, actor: Actor) -> AccessPro
     applied = proposal.to(ProposalStatus.APPLIED)
     uow.access_proposals.replace(applied)
     uow.audit.append(_happening("access.apply", applied, actor, _content(applied)))
+    sign_soon(uow)
     return applied
 
 

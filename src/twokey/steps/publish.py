@@ -105,6 +105,7 @@ def publish(uow: UnitOfWork, before: State, operations: Sequence[Operation], by:
     uow.flags.write(before, after, change.id, uow.now)
     uow.changes.add(change)
     uow.audit.append(_entry(change, by))
+    sign_soon(uow)
     return change
 
 
@@ -139,7 +140,13 @@ def publish_first(uow: UnitOfWork, initial: State, actor: Actor) -> Change:
     uow.changes.add(change)
     by = Publication(cause=Cause.SETUP, actor=actor, project=initial.project, environment=initial.environment)
     uow.audit.append(_entry(change, by))
+    sign_soon(uow)
     return change
+
+
+def sign_soon(uow: UnitOfWork) -> None:
+    """Have a checkpoint of the audit log signed once this transaction stands."""
+    uow.jobs.enqueue(JobKind.SIGN_CHECKPOINT, "audit", uow.now)
 
 
 def _entry(change: Change, by: Publication) -> Happening:

@@ -42,11 +42,11 @@ class SqlAuditLog:
     def append(self, happening: Happening) -> Entry:
         """Add an entry at the time of the transaction."""
         count, last = self._head()
+        self._tree.catch_up(count, lambda start: self.entries(start=start, limit=PAGE))
         entry = link(happening, count, last, self._transaction.now)
         self._transaction.write(insert(audit_entries).values(**_row(entry)))
         if self._transaction.write(update(audit_head).values(entries=count + 1, hash=entry.hash)) == 0:
             raise Conflict("the head of the audit log is missing", remedy="verify the log before anything is added")
-        self._tree.catch_up(count, lambda start: self.entries(start=start, limit=PAGE))
         self._tree.add([entry])
         return entry
 
@@ -107,10 +107,12 @@ class SqlAuditLog:
         return None if row is None else int(row.position)
 
     def _notes(self) -> tuple[Note, ...]:
+        """The checkpoints of this log: an accepted one that was set back goes on under another name."""
         try:
-            return self.checkpoints(LAST)
+            found = self.checkpoints(LAST)
         except Invalid:
             return ()
+        return tuple(each for each in found if each.checkpoint.origin == found[0].checkpoint.origin)
 
     def _against_tree(self, peaks: Peaks) -> str:
         """What of the stored tree is not what the entries make."""

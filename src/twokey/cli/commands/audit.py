@@ -43,10 +43,18 @@ def verify_log(
     export: Annotated[str, typer.Option(help="With --offline: an exported log; `-` is standard input.")] = "",
     database: Annotated[str, typer.Option(help="With --offline: the database, such as sqlite:///twokey.db.")] = "",
     head: Annotated[str, typer.Option(help="A hash that was the log's last one; it must still be in it.")] = "",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="With --export: a checkpoint kept elsewhere; the log must continue it.")
+    ] = None,
+    key: Annotated[str, typer.Option(help="With --checkpoint: the log's public key.")] = "",
     json: options.Json = False,
 ) -> None:
     """Recompute the chain of hashes. Ends with code 6 where it does not hold, and names the entry."""
     result = _offline(export, database, head) if offline or export or database else _online(head)
+    if checkpoint is not None and result["ok"]:
+        from twokey.cli.audit_proofs import against
+
+        result |= against(export, checkpoint, key)
     if json:
         answer(result)
     else:
@@ -67,6 +75,78 @@ def export_log(
     with connect(runtime()) as server:
         count = write_export(server.lines(path("audit", "export")), output)
     tell(f"{count} entries exported. Check them with `twokey audit verify --offline --export FILE`.")
+
+
+@app.command("checkpoint")
+def show_checkpoint(
+    sign: Annotated[bool, typer.Option("--sign", help="Sign the log as it stands now.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
+) -> None:
+    """Print the signed checkpoint of the log. Keep it elsewhere: no log that differs from it goes unnoticed then."""
+    with connect(runtime()) as server:
+        text = server.send("POST" if sign else "GET", path("audit", "checkpoint")).text
+    _put(text, output)
+
+
+@app.command("key")
+def show_key() -> None:
+    """Print the public key that signs checkpoints."""
+    with connect(runtime()) as server:
+        _put(server.text(path("audit", "key")), None)
+
+
+@app.command("proof")
+def show_proof(
+    subject: Annotated[str, typer.Argument(help="A decision's case, a change, a proposal; or an entry's number.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it to this file.")] = None,
+) -> None:
+    """Print the proof that an entry is in the log, to be checked without the log or a server."""
+    wanted = {"index": subject} if subject.isdigit() else {"subject": subject}
+    with connect(runtime()) as server:
+        _put(server.text(path("audit", "proof"), **wanted), output)
+
+
+@app.command("check-proof")
+def check_proof(
+    proof: Annotated[Path, typer.Argument(help="A `.tlog-proof` file.")],
+    export: Annotated[Path, typer.Option(help="An export that holds the entry, or the entry's line alone.")],
+    key: Annotated[str, typer.Option(help="The log's public key, as `twokey audit key` prints it.")],
+    json: options.Json = False,
+) -> None:
+    """Check a proof here, without a server. Ends with code 6 where it does not hold."""
+    from twokey.cli.audit_proofs import check
+
+    problem = check(proof, export, key)
+    if json:
+        answer({"ok": not problem, "problem": problem})
+    else:
+        tell(problem or "The entry is in the log that the key's owner signed.")
+    if problem:
+        raise typer.Exit(Exit.VERIFICATION_FAILED)
+
+
+@app.command("accept")
+def accept_restored(
+    reason: Annotated[str, typer.Option(help="What happened to the database, in a sentence.")],
+    data: options.Data = Path("twokey-data"),
+    database: options.Database = "",
+    json: options.Json = False,
+) -> None:
+    """Accept, on record, a database that contradicts what was signed: it was restored from an older copy."""
+    from twokey.cli.local import Where, accept_log
+
+    accepted = accept_log(Where(data, database), reason)
+    if json:
+        return answer({"accepted": accepted})
+    said = "Accepted, and on record. The log goes on under a new name." if accepted else "Nothing contradicts the log."
+    return tell(said)
+
+
+def _put(text: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    output.write_text(text, "utf-8")
 
 
 def _online(head: str) -> dict[str, object]:

@@ -12,15 +12,10 @@ from twokey.cli.failures import usage
 from twokey.cli.output import answer, facts, heading, say, tell
 from twokey.cli.runtime import Runtime, runtime
 
-Data = Annotated[Path, typer.Option(envvar="TWOKEY_DATA", help="The folder where everything is kept.")]
-Database = Annotated[
-    str, typer.Option(envvar="TWOKEY_DATABASE", help="The control store, where it is not in --data: postgresql://...")
-]
-
 
 def serve(
-    data: Data = Path("twokey-data"),
-    database: Database = "",
+    data: options.Data = Path("twokey-data"),
+    database: options.Database = "",
     host: Annotated[str, typer.Option(envvar="TWOKEY_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="TWOKEY_PORT", min=0, max=65535, help="Port to listen on.")] = 8080,
     workers: Annotated[int, typer.Option(envvar="TWOKEY_WORKERS", min=0, help="Threads that do the jobs.")] = 1,
@@ -80,8 +75,8 @@ def init(
     name: Annotated[str, typer.Option(help="What people call them. [default: the username]")] = "",
     generate: Annotated[bool, typer.Option("--generate", help="Make their password and print it once.")] = False,
     password_stdin: options.PasswordStdin = False,
-    data: Data = Path("twokey-data"),
-    database: Database = "",
+    data: options.Data = Path("twokey-data"),
+    database: options.Database = "",
     json: options.Json = False,
 ) -> None:
     """Create the data folder, the first environment and the first administrator."""

@@ -6,14 +6,18 @@ from collections.abc import Iterator
 
 import msgspec
 from fastapi import APIRouter, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from twokey.domain.audit import Entry
-from twokey.domain.errors import Refused
+from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.identity import Actor
-from twokey.ports import Store
+from twokey.domain.transparency.note import Note
+from twokey.domain.transparency.proof_file import InclusionProof
+from twokey.ports import Signer, Store
+from twokey.steps import sign_checkpoint
 from twokey.surfaces.calls import Acts, Serves, StrictBodies
 from twokey.surfaces.http_api.models import EntryView, VerificationView
+from twokey.surfaces.services import Services
 
 router = APIRouter(prefix="/audit", tags=["audit"], route_class=StrictBodies)
 PAGE = 1000
@@ -67,6 +71,9 @@ def verify_log(actor: Acts, services: Serves) -> VerificationView:
     _check(actor)
     with services.store.read() as uow:
         result = uow.audit.verify()
+        if result.ok and services.signer is not None:
+            problem = sign_checkpoint.contradiction(uow, services.signer.last())
+            result = msgspec.structs.replace(result, ok=not problem, problem=problem)
     return VerificationView(**msgspec.to_builtins(result))
 
 
@@ -80,6 +87,63 @@ def export(actor: Acts, services: Serves) -> StreamingResponse:
         media_type="application/x-ndjson",
         headers={"Content-Disposition": 'attachment; filename="twokey-audit.ndjson"'},
     )
+
+
+@router.get("/key", response_class=PlainTextResponse)
+def show_key(actor: Acts, services: Serves) -> PlainTextResponse:
+    """The public key that signs checkpoints, as `name+id+base64`. Pin it elsewhere, and verify with it."""
+    _check(actor)
+    return PlainTextResponse(_signer(services).key.text + "\n")
+
+
+@router.get("/checkpoint", response_class=PlainTextResponse)
+def show_checkpoint(actor: Acts, services: Serves) -> PlainTextResponse:
+    """The checkpoint that was signed last. Keep it elsewhere: no log that differs from it goes unnoticed then."""
+    _check(actor)
+    return PlainTextResponse(_newest(services).text, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/checkpoint", response_class=PlainTextResponse, status_code=201)
+def make_checkpoint(actor: Acts, services: Serves) -> PlainTextResponse:
+    """Sign the log as it stands now. For people."""
+    _check(actor)
+    note = sign_checkpoint.sign_checkpoint(services.store, _signer(services))
+    if note is None:
+        raise NotFound("checkpoint", "the log is empty")
+    return PlainTextResponse(note.text, 201)
+
+
+@router.get("/proof", response_class=PlainTextResponse)
+def show_proof(
+    actor: Acts, services: Serves, subject: str | None = None, index: int | None = Query(None, ge=0, le=LAST)
+) -> PlainTextResponse:
+    """That an entry (by index, or the newest about a subject) is in the log: a `.tlog-proof` to be checked alone."""
+    _check(actor)
+    note = _newest(services)
+    with services.store.read() as uow:
+        found = index if index is not None else uow.audit.index_of(subject or "")
+        if found is None or found >= uow.audit.size():
+            raise NotFound("entry", subject or str(index))
+        if found >= note.checkpoint.size:
+            raise Conflict("no checkpoint covers that entry yet", remedy="ask again in a minute, or sign one now")
+        hashes = uow.audit.inclusion(found, note.checkpoint.size)
+    proof = InclusionProof(index=found, hashes=hashes, note=note)
+    name = f"{subject or found}.tlog-proof"
+    return PlainTextResponse(proof.text, headers={"Content-Disposition": f"attachment; filename={name}"})
+
+
+def _signer(services: Services) -> Signer:
+    if services.signer is None:
+        raise NotFound("key", "this server signs no checkpoints")
+    return services.signer
+
+
+def _newest(services: Services) -> Note:
+    with services.store.read() as uow:
+        found = uow.audit.checkpoints(1)
+    if not found:
+        raise NotFound("checkpoint", "none was signed yet")
+    return found[0]
 
 
 def _all(store: Store) -> Iterator[Entry]:
