@@ -13,6 +13,7 @@ from tests.support.world import ENVIRONMENT, FLAG, PRESENT, PROJECT, World, aler
 from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.sql import SqlStore
 from twokey.domain.errors import Conflict, Refused
+from twokey.domain.finding import Finding
 from twokey.domain.operation import SetBaseline, SetWeights
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
 from twokey.steps.apply_change import apply, apply_scheduled
@@ -161,13 +162,21 @@ def test_a_change_that_two_people_undo_at_once_is_undone_once(any_world: World, 
         assert uow.changes.count(undoes=change.id) == 1
 
 
+def triaged(world: World) -> Finding:
+    """The finding, as soon as there is one: before anybody drafts from it."""
+    for _ in range(5):
+        world.work(rounds=1)
+        with world.store.read() as uow:
+            if found := uow.findings.where():
+                return found[0]
+    raise AssertionError("the case was not triaged")
+
+
 def test_a_finding_that_two_workers_come_to_is_drafted_once(any_world: World) -> None:
     any_world.clock.forward(minutes=31)
     any_world.traffic(3000, slow=0.04, slow_candidate=0.35)
     receive(any_world.store, any_world.service, PROJECT, ENVIRONMENT, [alert(at=any_world.clock())])
-    any_world.work(rounds=1)
-    with any_world.store.read() as uow:
-        (finding,) = uow.findings.where()
+    finding = triaged(any_world)
     results = at_once(*[lambda: draft_from_finding(any_world.store, any_world.telemetry, finding.id)] * 3)
     assert len([each for each in results if isinstance(each, Proposal)]) == 1
     with any_world.store.read() as uow:
