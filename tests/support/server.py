@@ -22,13 +22,16 @@ from twokey.surfaces.services import Evaluating, Services
 class Doors:
     """A server over a world, and clients of it: people who signed in, and holders of tokens."""
 
-    def __init__(self, world: World, signer: FileSigner | None = None, **evaluating: Any) -> None:
+    def __init__(
+        self, world: World, signer: FileSigner | None = None, *, secure: bool = False, **evaluating: Any
+    ) -> None:
         self.world, self.hub = world, Hub(world.store)
         services = Services(
             store=world.store,
             telemetry=world.telemetry,
             secrets=system,
             signer=signer,
+            secure_cookies=secure,
             clock=world.clock,
             hub=self.hub,
             ofrep=Evaluating(**evaluating),

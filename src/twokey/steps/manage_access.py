@@ -17,7 +17,7 @@ import msgspec
 from twokey.domain.access import founded
 from twokey.domain.audit import Happening
 from twokey.domain.control import State, check_control
-from twokey.domain.errors import Conflict, Refused
+from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.identity import (
     AGENT_SCOPES,
     ANALYST,
@@ -89,11 +89,67 @@ def open_session(store: Store, user: User, secret_hash: str, label: str) -> Sess
 
 
 def end_session(store: Store, actor: Actor, session_id: str) -> None:
-    """End a session at once."""
+    """End a session at once: one's own, or as an administrator anybody's. Raises NotFound for what is not theirs."""
     with store.begin() as uow:
-        session = uow.sessions.get(session_id)
-        uow.sessions.replace(msgspec.structs.replace(session, revoked_at=uow.now))
-        _record(uow, actor, "session.end", session_id, {})
+        session = uow.sessions.find(session_id)
+        if session is None or (session.user != actor.id and not actor.holds(Role.ADMINISTRATOR)):
+            raise NotFound("session", session_id)
+        _end(uow, actor, session)
+
+
+def end_other_sessions(store: Store, actor: Actor, kept: str) -> int:
+    """End all of one's own sessions but this; how many that were."""
+    with store.begin() as uow:
+        others = [each for each in open_sessions(uow, actor.id) if each.id != kept]
+        for each in others:
+            _end(uow, actor, each)
+        return len(others)
+
+
+def open_sessions(uow: UnitOfWork, username: str) -> tuple[Session, ...]:
+    """The sessions of somebody that are still good, newest first."""
+    found = uow.sessions.where(user=username, limit=uow.sessions.count(user=username))
+    return tuple(each for each in found if each.revoked_at is None and uow.now < each.expires_at)
+
+
+def change_password(store: Store, actor: Actor, password_hash: str, kept: str) -> None:
+    """Another password for oneself. All other sessions end: who knew the old one is out."""
+    with store.begin() as uow:
+        (user,) = uow.users.where(username=actor.id, limit=1)
+        uow.users.replace(msgspec.structs.replace(user, password_hash=password_hash))
+        for each in open_sessions(uow, actor.id):
+            if each.id != kept:
+                _end(uow, actor, each)
+        _record(uow, actor, "user.password", actor.id, {})
+
+
+def disable_user(store: Store, actor: Actor, username: str) -> User:
+    """Shut somebody out at once: their sessions end, and so do the tokens that act for them.
+
+    Their grants stay on record but count for nothing. Raises Refused for anyone but an administrator, and for oneself.
+    """
+    _check_administrator(actor, "shuts people out")
+    if username == actor.id:
+        raise Refused("nobody shuts themselves out")
+    with store.begin() as uow:
+        found = uow.users.where(username=username, limit=1)
+        if not found:
+            raise NotFound("user", username)
+        user = msgspec.structs.replace(found[0], disabled=True)
+        uow.users.replace(user)
+        for session in open_sessions(uow, username):
+            _end(uow, actor, session)
+        for token in uow.tokens.where(limit=uow.tokens.count()):
+            if token.on_behalf_of == username and token.revoked_at is None:
+                uow.tokens.replace(msgspec.structs.replace(token, revoked_at=uow.now))
+                _record(uow, actor, "token.revoke", token.id, {"name": token.name}, token.project, token.environment)
+        _record(uow, actor, "user.disable", username, {})
+        return user
+
+
+def _end(uow: UnitOfWork, actor: Actor, session: Session) -> None:
+    uow.sessions.replace(msgspec.structs.replace(session, revoked_at=session.revoked_at or uow.now))
+    _record(uow, actor, "session.end", session.id, {"user": session.user})
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):

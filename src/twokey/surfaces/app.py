@@ -48,17 +48,25 @@ SECURITY = {
         "frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'; "
         "require-trusted-types-for 'script'"
     ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+EVERYWHERE = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+"""On every answer of the API and of the pages."""
+BY_TLS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 
 def create_app(services: Services) -> Doors:
     """The whole server as one ASGI application."""
     authenticator = Authenticator(services)
     app = create_api(services, authenticator)
-    return Doors(app, Ofrep(services, authenticator), Stream(services, authenticator))
+    headers = (*EVERYWHERE, BY_TLS) if services.secure_cookies else EVERYWHERE
+    return Doors(app, Ofrep(services, authenticator), Stream(services, authenticator), headers)
 
 
 def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
@@ -129,8 +137,10 @@ async def _plain_problem(request: Request, error: Exception) -> Response:
 class Doors:
     """Sends evaluation and stream requests past the API's machinery, and bounds every body."""
 
-    def __init__(self, api: FastAPI, ofrep: Ofrep, stream: Stream) -> None:
-        self._api, self._ofrep, self._stream = api, ofrep, stream
+    def __init__(
+        self, api: FastAPI, ofrep: Ofrep, stream: Stream, headers: tuple[tuple[bytes, bytes], ...] = EVERYWHERE
+    ) -> None:
+        self._api, self._ofrep, self._stream, self._headers = api, ofrep, stream, headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application, for any server."""
@@ -147,7 +157,17 @@ class Doors:
             return self._ofrep(scope, receive, send)
         if scope["type"] == "http" and path == "/stream/v1/snapshot":
             return self._stream(scope, receive, send)
-        return self._bounded(scope, receive, send)
+        return self._bounded(scope, receive, self._hardened(send))
+
+    def _hardened(self, send: Send) -> Send:
+        """Says on every answer what browsers shall not do with it."""
+
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *self._headers]
+            await send(message)
+
+        return sent
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):

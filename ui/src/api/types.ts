@@ -28,6 +28,21 @@ export interface Problem {
   gate?: GateView | null;
 }
 
+/** The present password, and the one to come. */
+export interface NewPassword {
+  password: string;
+  new_password: string;
+}
+
+/** One of the sessions somebody has open; `this` is the one that asks. */
+export interface OpenSession {
+  id: string;
+  label: string;
+  created_at: Timestamp;
+  expires_at: Timestamp;
+  this: boolean;
+}
+
 /** Who is signed in. `csrf` must be sent back as `X-CSRF-Token` with every change. */
 export interface SessionView {
   username: string;

@@ -12,11 +12,14 @@ from twokey.engine.errors import Invalid
 from twokey.steps import manage_access
 from twokey.steps.record_refusal import Attempt, record
 from twokey.surfaces.auth import COOKIE, Unauthenticated, check_same_site, csrf_of
-from twokey.surfaces.calls import Acts, Authenticates, Calls, Serves, StrictBodies, address_of
+from twokey.surfaces.calls import Acts, Authenticates, Calls, Serves, StrictBodies, address_of, prove
 from twokey.surfaces.http_api.models import (
     CreatedToken,
+    NewPassword,
     NewToken,
     NewUser,
+    OpenSession,
+    Prove,
     SessionView,
     SignIn,
     TokenView,
@@ -67,6 +70,48 @@ def sign_out(caller: Calls, response: Response, services: Serves) -> None:
     response.delete_cookie(COOKIE)
 
 
+@router.get("/sessions")
+def list_sessions(caller: Calls, services: Serves) -> list[OpenSession]:
+    """One's own sessions that are still good, newest first."""
+    if caller.user is None or caller.session is None:
+        raise Refused("a bearer token has no session")
+    with services.store.read() as uow:
+        found = manage_access.open_sessions(uow, caller.user.username)
+    return [
+        OpenSession(
+            id=each.id,
+            label=each.label,
+            created_at=each.created_at,
+            expires_at=each.expires_at,
+            this=each.id == caller.session.id,
+        )
+        for each in found
+    ]
+
+
+@router.delete("/sessions/{id}", status_code=204)
+def end_session(id: str, caller: Calls, services: Serves) -> None:
+    """End one session at once: one's own, or for administrators anybody's."""
+    manage_access.end_session(services.store, caller.actor, id)
+
+
+@router.delete("/sessions", status_code=204)
+def end_other_sessions(caller: Calls, services: Serves) -> None:
+    """End all of one's own sessions but this."""
+    if caller.session is None:
+        raise Refused("a bearer token has no session")
+    manage_access.end_other_sessions(services.store, caller.actor, caller.session.id)
+
+
+@router.post("/password", status_code=204)
+def change_password(body: NewPassword, request: Request, caller: Calls, services: Serves) -> None:
+    """Another password for oneself, with the present one. All other sessions end."""
+    if prove(request, caller, body.password) is None or caller.session is None:
+        raise Refused("the present password is wrong")
+    hashed = services.secrets.hash_password(body.new_password)
+    manage_access.change_password(services.store, caller.actor, hashed, caller.session.id)
+
+
 def _session_view(user: User, session: Session, secret: str) -> SessionView:
     return SessionView(
         username=user.username,
@@ -100,6 +145,14 @@ def create_user(body: NewUser, actor: Acts, services: Serves) -> UserView:
         created_at=services.clock(),
     )
     return _user_view(manage_access.create_user(services.store, actor, user))
+
+
+@router.post("/users/{username}/disable")
+def disable_user(username: str, body: Prove, request: Request, caller: Calls, services: Serves) -> UserView:
+    """Shut somebody out at once, with fresh proof. For administrators."""
+    if prove(request, caller, body.password) is None:
+        raise Refused("this needs fresh proof that you are here: your password")
+    return _user_view(manage_access.disable_user(services.store, caller.actor, username))
 
 
 def _user_view(user: User) -> UserView:

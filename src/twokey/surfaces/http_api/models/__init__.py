@@ -5,8 +5,10 @@ Every shape is closed: an unknown field in a request is refused by name. Times a
 
 from twokey.surfaces.http_api.models.access import (
     CreatedToken,
+    NewPassword,
     NewToken,
     NewUser,
+    OpenSession,
     SessionView,
     SignIn,
     TokenView,
@@ -102,10 +104,12 @@ __all__ = [
     "MatrixRow",
     "MatrixView",
     "NewNote",
+    "NewPassword",
     "NewProposal",
     "NewToken",
     "NewUser",
     "NoteView",
+    "OpenSession",
     "Point",
     "PolicyView",
     "ProposalRow",

@@ -25,6 +25,23 @@ class SessionView(Model):
     expires_at: datetime
 
 
+class OpenSession(Model):
+    """One of the sessions somebody has open; `this` is the one that asks."""
+
+    id: str
+    label: str
+    created_at: datetime
+    expires_at: datetime
+    this: bool
+
+
+class NewPassword(Model):
+    """The present password, and the one to come."""
+
+    password: str = Field(max_length=1024)
+    new_password: str = Field(min_length=12, max_length=1024)
+
+
 class NewUser(Model):
     username: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")
     name: str = Field(min_length=1, max_length=200)
