@@ -166,7 +166,7 @@ class TwokeyClient:
         """What became of the records."""
         sender = self._reporter
         return Counts(
-            waiting=self.recorder.waiting(),
+            waiting=self.recorder.waiting() + (0 if sender is None else sender.underway),
             sent=0 if sender is None else sender.sent,
             refused=0 if sender is None else sender.refused,
             dropped=self.recorder.dropped.total(),

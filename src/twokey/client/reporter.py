@@ -3,7 +3,8 @@
 Rules this module keeps:
 
 * A batch keeps its id until the server has answered for it, so that sending it again counts once.
-* While the server is away one batch waits here and the rest in the recorder, whose bound decides what is dropped.
+* While the server is away one batch waits here, in as many letters as it takes, and the rest in the recorder, whose
+  bound decides what is dropped.
 * A batch that the server will never take (a refused token, a refused shape) is dropped and counted, and so is a record
   that has no JSON form; the rest goes on.
 * A forked child sends nothing of its parent's and has batch ids of its own.
@@ -13,6 +14,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -68,7 +70,7 @@ class Reporter:
         self._wake = threading.Event()
         self._sender = uuid.uuid4().hex
         self._sent_batches = 0
-        self._letter: _Letter | None = None
+        self._letters = deque[_Letter]()
         self._exchange: Exchange | None = None
         self._thread: threading.Thread | None = None
         self._told = 0
@@ -82,6 +84,11 @@ class Reporter:
         thread = threading.Thread(target=self._run, name="twokey-reporter", daemon=True)
         thread.start()
         self._thread = thread  # now, and not before: somebody may end us from another thread meanwhile
+
+    @property
+    def underway(self) -> int:
+        """How many records were taken to be sent, and are not answered for yet."""
+        return sum(each.records for each in tuple(self._letters))
 
     def flush(self) -> None:
         """Send soon what waits, without waiting for it."""
@@ -99,8 +106,7 @@ class Reporter:
             if self._exchange is not None:
                 self._exchange.cut()
             thread.join(patience)
-        left = self._recorder.waiting() + (self._letter.records if self._letter else 0)
-        if left:
+        if left := self._recorder.waiting() + self.underway:
             log.warning("%d records were not sent before the end: %s", left, self.trouble or "time was up")
 
     def after_fork(self) -> None:
@@ -141,22 +147,19 @@ class Reporter:
 
     def _send_all(self) -> None:
         """Send what waits now; raises the trouble that a later try may not meet."""
-        for letter in self._letters():
-            self._letter = letter
-            self._post(letter)
-            self._letter = None
+        left = self._recorder.waiting()
+        while True:
+            while self._letters:
+                self._post(self._letters[0])
+                self._letters.popleft()
+            if left <= 0 or not (records := self._recorder.take(min(BATCH, left))):
+                break
+            left -= len(records)
+            self._letters.extend(self._written(records))
         dropped = self._recorder.dropped.total()
         if dropped > self._told:
             log.warning("%d records were dropped: more were made than can wait or be sent", dropped - self._told)
             self._told = dropped
-
-    def _letters(self) -> Iterator[_Letter]:
-        if self._letter is not None:
-            yield self._letter
-        left = self._recorder.waiting()
-        while left > 0 and (records := self._recorder.take(min(BATCH, left))):
-            left -= len(records)
-            yield from self._written(records)
 
     def _written(self, records: list[Met | Measured]) -> Iterator[_Letter]:
         """Letters for these records, none larger than the server takes."""
