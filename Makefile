@@ -25,9 +25,12 @@ help: ## list the recipes
 demo: .venv/.ready ## play the loop on real components, and wait for your key (ARGS=--auto turns both keys itself)
 	@$(BIN)/twokey demo $(ARGS)
 
+# Each worker starts a PostgreSQL of its own; the tests of one file stay together (ARGS='-n 0 ...' is one process).
+WORKERS := -n auto --maxprocesses 4 --dist loadscope
+
 .PHONY: test
 test: .venv/.ready system ## run the tests (ARGS=... goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 .PHONY: check
 check: .venv/.ready system lint types contracts dependencies pages coverage ## all that CI does
@@ -62,7 +65,7 @@ pages: .venv/.ready ## the control room: svelte-check, unit tests, types as the 
 
 .PHONY: coverage
 coverage: .venv/.ready system ## the tests with branch coverage; engine and domain each at 95 percent at least
-	$(BIN)/python -m pytest --cov=twokey --cov-branch --cov-report= $(ARGS)
+	$(BIN)/python -m pytest --cov=twokey --cov-branch --cov-report= $(WORKERS) $(ARGS)
 	$(BIN)/coverage report --include='src/twokey/engine/*' --fail-under=95
 	$(BIN)/coverage report --include='src/twokey/domain/*' --fail-under=95
 

@@ -129,6 +129,7 @@ class Gate(RuleBasedStateMachine):
     def a_role_is_taken_between_the_two_keys(self, id: str) -> None:
         taken = {"person": "ines", "grant": "support_ai_platform_owner"}
         self.attempt(approve, self.actor("ines"), id, self.proposal(id).digest, PRESENT)
+        self.nothing_was_applied_without_an_open_gate_for_that_digest()  # with both keys as they are at this moment
         self.govern({"edit": "revoke_role", **taken})
         self.attempt(approve, self.actor("mara"), id, self.proposal(id).digest, PRESENT)
         self.nothing_was_applied_without_an_open_gate_for_that_digest()
