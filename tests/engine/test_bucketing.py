@@ -40,7 +40,9 @@ def test_what_is_no_unit_has_no_bucket(value: object) -> None:
     assert unit_text(value) is None
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**1001, b"u", object()], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), 10**1001, b"u", object()], ids=("nan", "inf", "huge", "bytes", "object")
+)
 def test_values_that_json_cannot_carry_are_no_units(value: object) -> None:
     assert unit_text(value) is None
 
