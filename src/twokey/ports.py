@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from twokey.domain.case import Case
 from twokey.domain.change import Change
 from twokey.domain.check import Check
 from twokey.domain.control import Control, State
+from twokey.domain.credentials import Passkey, Site
 from twokey.domain.decision import Decision
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
@@ -36,6 +37,7 @@ from twokey.domain.transparency.note import Key, Note
 __all__ = [
     "AuditLog",
     "Clock",
+    "Factors",
     "FlagVersion",
     "Flags",
     "Gatekeeper",
@@ -75,6 +77,46 @@ class Secrets(Protocol):
 
     def password_fits(self, encoded: str | None, password: str) -> bool:
         """Whether a password fits. `encoded` is None where nobody has that name: it takes as long all the same."""
+        ...
+
+
+class Factors(Protocol):
+    """Second factors: codes of authenticator apps, recovery codes, passkeys. What does not verify is None."""
+
+    def new_totp(self) -> str:
+        """A secret for an authenticator app."""
+        ...
+
+    def totp_address(self, secret: str, username: str) -> str:
+        """The `otpauth://` address that apps read."""
+        ...
+
+    def totp_step(self, secret: str, code: str, now: datetime) -> int | None:
+        """The step of the app's clock that this is the code of, near `now`."""
+        ...
+
+    def new_recovery_code(self) -> str:
+        """A code for the day when everything else is lost."""
+        ...
+
+    def passkey_wish(
+        self, site: Site, username: str, name: str, held: tuple[Passkey, ...], challenge: bytes
+    ) -> dict[str, Any]:
+        """What a browser is asked to make a passkey by."""
+        ...
+
+    def passkey_question(self, site: Site, held: tuple[Passkey, ...], challenge: bytes) -> dict[str, Any]:
+        """What a browser is asked to sign by."""
+        ...
+
+    def read_passkey(
+        self, site: Site, challenge: bytes, answer: dict[str, Any], name: str, now: datetime
+    ) -> Passkey | None:
+        """The passkey that a browser made for this challenge."""
+        ...
+
+    def passkey_fits(self, site: Site, challenge: bytes, held: Passkey, answer: dict[str, Any]) -> int | None:
+        """The passkey's new count of signatures, if it signed this challenge here."""
         ...
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import uvicorn
 
-from twokey.adapters import system
+from twokey.adapters import factors, system
 from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.signing import FileSigner
 from twokey.adapters.sql import SqlStore
@@ -28,6 +28,7 @@ from twokey.steps import (
     apply_change,
     check_evidence,
     draft_proposal,
+    invite,
     keep_orders,
     run_schedule,
     sign_checkpoint,
@@ -88,6 +89,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         store=store,
         telemetry=telemetry,
         secrets=system,
+        factors=factors,
         signer=signer,
         clock=clock,
         hub=Hub(store),
@@ -207,7 +209,7 @@ class Administrator:
 
     username: str
     name: str
-    password: str
+    password: str | None = None
 
 
 def initialise(
@@ -216,23 +218,39 @@ def initialise(
     administrator: Administrator,
     initial: State | None,
     clock: Clock = system.utc_now,
-) -> None:
-    """Create the first environment and the first administrator. Raises Conflict where they exist, Invalid."""
-    if len(administrator.password) < MINIMUM_PASSWORD:
+) -> str | None:
+    """Create the first environment and the first administrator. Raises Conflict where they exist, Invalid.
+
+    Returns the secret of a one-time link, by which the administrator chooses a password, where none was given.
+    """
+    password = administrator.password
+    if password is not None and len(password) < MINIMUM_PASSWORD:
         raise Invalid("password", f"is shorter than {MINIMUM_PASSWORD} characters", "a longer one")
     store = open_store(settings, clock)
+    invitation, secret = invite.new_invitation(system, clock())
     try:
         user = User(
             id=administrator.username,
             username=administrator.username,
             name=administrator.name,
-            password_hash=system.hash_password(administrator.password),
+            password_hash=system.hash_password(password) if password is not None else "",
+            invitation=invitation if password is None else None,
             roles=frozenset({Role.ADMINISTRATOR, Role.SECURITY}),
             created_at=clock(),
         )
         set_up(store, environment, initial, user)
     finally:
         store.close()
+    return secret if password is None else None
 
 
-__all__ = ["Administrator", "Server", "build", "initialise", "jobs_of", "listener", "open_store", "serve"]
+def recover(settings: Settings, username: str, clock: Clock = system.utc_now) -> str:
+    """The secret of a one-time link for anybody, by whoever keeps the store. Raises NotFound, Conflict."""
+    store = open_store(settings, clock)
+    try:
+        return invite.recover(store, system, username)
+    finally:
+        store.close()
+
+
+__all__ = ["Administrator", "Server", "build", "initialise", "jobs_of", "listener", "open_store", "recover", "serve"]

@@ -35,7 +35,12 @@ MOVES = {
 """Routes that can move flag state, and the step that does it through `publish`."""
 STAYS = {
     ("POST", "/session"), ("DELETE", "/session"), ("DELETE", "/sessions"), ("DELETE", "/sessions/{id}"),
+    ("POST", "/session/second"), ("POST", "/session/challenge"), ("POST", "/session/proof"),
+    ("POST", "/account/totp"), ("POST", "/account/totp/confirm"), ("DELETE", "/account/totp"),
+    ("POST", "/account/passkeys/wish"), ("POST", "/account/passkeys"), ("DELETE", "/account/passkeys/{id}"),
+    ("POST", "/account/recovery-codes"), ("POST", "/invitations/show"), ("POST", "/invitations/accept"),
     ("POST", "/password"), ("POST", "/users"), ("POST", "/users/{username}/disable"),
+    ("POST", "/users/{username}/invite"),
     ("POST", "/tokens"), ("DELETE", "/tokens/{id}"),
     ("POST", "/access/proposals"), ("POST", "/access/proposals/{id}/approve"),
     ("POST", "/access/proposals/{id}/reject"), ("POST", "/access/proposals/{id}/withdraw"),

@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from threading import Thread
 
+import pyotp
 import pytest
 
 from tests.cli.world import FakeTerminal, Result
@@ -70,7 +71,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     state = tmp_path / "state.json"
     state.write_text(json.dumps({"format": "twokey-state/1", "controls": [CONTROL]}))
     setting_up = ("init", "--project", "support", "--environment", "production", "--from", str(state))
-    house.done(*setting_up, "--data", str(house.data), terminal=FakeTerminal(["admin"], [PASSWORD] * 2))
+    link = house.done(*setting_up, "--data", str(house.data), terminal=FakeTerminal(["admin"])).out.split()[-1]
     server = wiring.build(Settings(data=house.data, port=house.port))
     web = uvicorn.Server(uvicorn.Config(server.app, host="127.0.0.1", port=house.port, log_level="error"))
     thread = Thread(target=web.run, daemon=True)
@@ -78,6 +79,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     server.start()
     while not web.started and thread.is_alive():
         time.sleep(0.02)
+    house.done("accept", link, terminal=FakeTerminal(passwords=[PASSWORD] * 2))
     yield house
     web.should_exit = True
     thread.join(10)
@@ -92,7 +94,8 @@ def test_from_an_empty_folder_to_a_change_that_was_undone(house: House) -> None:
     house.done("login", terminal=person("admin"))
     for username, role in (("ines", "release_manager"), ("mona", "platform_owner")):
         new = ("user", "create", username, "--name", username.title(), "--role", role)
-        house.done(*new, terminal=FakeTerminal(passwords=[PASSWORD] * 2))
+        link = house.done(*new).out.strip()
+        house.done("accept", link, as_=username, terminal=FakeTerminal(passwords=[PASSWORD] * 2))
     assert "10 %" in house.done("flag", "list").out
 
     drafted = house.done("proposal", "draft", "-", "--json", terminal=FakeTerminal(piped=DRAFT)).json
@@ -127,3 +130,51 @@ def test_from_an_empty_folder_to_a_change_that_was_undone(house: House) -> None:
     house.done("audit", "verify", "--offline", "--database", database, "--head", head)
     house.done("logout")
     assert house.runs("case", "list").code == Exit.NOT_SIGNED_IN
+
+
+class Phone(FakeTerminal):
+    """Somebody with an authenticator app, who types its present code."""
+
+    secret = ""
+    used = ""
+
+    def code(self) -> str:
+        now = int(time.time())
+        fresh = next(code for step in (0, 30) if (code := pyotp.TOTP(self.secret).at(now + step)) != Phone.used)
+        Phone.used = fresh
+        return fresh
+
+    def ask(self, question: str) -> str:
+        return self.code() if "code" in question else super().ask(question)
+
+    def ask_password(self, question: str) -> str:
+        return self.code() if "ode of your" in question else super().ask_password(question)
+
+
+def test_a_second_factor_is_added_asked_for_and_survived(
+    house: House, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    phone = Phone(["admin"], [PASSWORD], attended=True)
+    keep_totp(monkeypatch, phone)
+    codes = house.done("account", "totp", "add", terminal=phone).out.split()
+    assert len(codes) == 10
+    assert house.runs("login", terminal=FakeTerminal(["admin"], [PASSWORD, ""])).code == Exit.NOT_SIGNED_IN
+    again = Phone(["admin"], [PASSWORD])
+    again.secret = phone.secret
+    house.done("login", terminal=again)
+    house.done("login", terminal=FakeTerminal(["admin"], [PASSWORD, codes[0]]))
+    shown = house.done("account", "show", "--json").json
+    assert (shown["totp"], shown["recovery_codes"]) == (True, 9)
+    house.done(
+        "login", "--username", "admin", "--password-stdin", terminal=FakeTerminal(piped=f"{PASSWORD}\n{codes[1]}\n")
+    )
+    assert len(house.done("account", "sessions", "--json").json) == 3
+
+
+def keep_totp(monkeypatch: pytest.MonkeyPatch, phone: Phone) -> None:
+    """Read the picture with the phone."""
+
+    def read(address: str) -> None:
+        phone.secret = address.partition("secret=")[2].partition("&")[0]
+
+    monkeypatch.setattr("twokey.cli.commands.account._draw", read)

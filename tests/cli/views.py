@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from twokey.surfaces.http_api import models as m
+from twokey.surfaces.http_api.models.session import SessionView
 
 NOW = datetime(2026, 3, 5, 3, 20, tzinfo=UTC)
 DIGEST = "sha256:" + "ab" * 32
@@ -260,9 +261,9 @@ def decision() -> dict[str, Any]:
 
 
 def session(username: str = "ines") -> dict[str, Any]:
-    return m.SessionView(
+    return SessionView(
         username=username, name="Ines Ruiz", roles=["release_manager"], csrf="csrf-of-" + username,
-        expires_at=NOW + timedelta(hours=12),
+        expires_at=NOW + timedelta(hours=12), proofs=["password"],
     ).model_dump(mode="json")  # fmt: skip
 
 
@@ -270,13 +271,19 @@ def token() -> dict[str, Any]:
     return m.TokenView(
         id="token-7k2m9qa3xv4b", name="ops agent", kind="agent", scopes=["flags:read"], project="support",
         environment="production", created_at=ago(5), created_by="ines", expires_at=NOW + timedelta(days=90),
-        revoked_at=None, on_behalf_of="mona",
+        revoked_at=None, on_behalf_of="mona", flags=[],
     ).model_dump(mode="json")  # fmt: skip
 
 
 def user() -> dict[str, Any]:
     return m.UserView(
-        username="mona", name="Mona Berg", roles=["support_ai_platform_owner"], disabled=False, created_at=ago(500)
+        username="mona",
+        name="Mona Berg",
+        roles=["support_ai_platform_owner"],
+        disabled=False,
+        created_at=ago(500),
+        invited=False,
+        factors=[],
     ).model_dump(mode="json")
 
 

@@ -63,9 +63,9 @@ class FakeServer:
         if asked.path == "/api/v1/session" and asked.method == "POST":
             return self._open(asked.body)
         who = self._who(asked)
-        if who is None:
+        if who is None and "/invitations/" not in asked.path:
             return _json(401, views.problem(401, "Not signed in", "sign in, or send a bearer token"))
-        if asked.path == "/api/v1/session":
+        if who is not None and asked.path == "/api/v1/session":
             return self._session(asked, who)
         if asked.path.rsplit("/", 1)[-1] in ("approve", "reject", "apply", "reverse") and not self._proven(asked, who):
             return _json(403, views.problem(403, "Refused", "this needs fresh proof that you are here"))
@@ -98,8 +98,8 @@ class FakeServer:
         return who if right else None
 
     @staticmethod
-    def _proven(asked: Asked, who: str) -> bool:
-        return bool(asked.body) and PASSWORDS.get(who) == asked.body.get("password")
+    def _proven(asked: Asked, who: str | None) -> bool:
+        return bool(asked.body) and who is not None and PASSWORDS.get(who) == asked.body.get("password")
 
 
 @dataclass
@@ -124,7 +124,8 @@ class FakeTerminal:
         return self.passwords.pop(0)
 
     def piped_line(self) -> str:
-        return self.piped.partition("\n")[0]
+        line, _, self.piped = self.piped.partition("\n")
+        return line
 
     def piped_text(self) -> str:
         return self.piped

@@ -12,7 +12,7 @@ import uvicorn
 from tests.client.live import SECONDS, Live, eventually
 from tests.support.ofrep_schema import Watched
 from tests.support.world import World
-from twokey.adapters import system
+from twokey.adapters import factors, system
 from twokey.domain.control import Control, Kind, Surface
 from twokey.engine.flag import Flag
 from twokey.surfaces.app import create_app
@@ -67,7 +67,9 @@ class OfrepServer(Live):
 
     def _services(self) -> Services:
         store, telemetry = self.world.store, self.world.telemetry
-        made = Services(store=store, telemetry=telemetry, secrets=system, clock=self.world.clock, hub=Hub(store))
+        made = Services(
+            store=store, telemetry=telemetry, secrets=system, factors=factors, clock=self.world.clock, hub=Hub(store)
+        )
         if not hasattr(made, "ofrep"):
             return made
         return replace(made, ofrep=replace(made.ofrep, **self._options))

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, World
-from twokey.adapters import system
+from twokey.adapters import factors, system
 from twokey.adapters.signing import FileSigner
 from twokey.domain.identity import SYSTEM, ActorKind, Scope
 from twokey.steps.manage_access import TokenRequest, create_token
@@ -30,6 +30,7 @@ class Doors:
             store=world.store,
             telemetry=world.telemetry,
             secrets=system,
+            factors=factors,
             signer=signer,
             secure_cookies=secure,
             clock=world.clock,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from twokey.adapters import system
+from twokey.adapters import factors, system
 from twokey.client.frames import Frames
 from twokey.client.reading import check_next, read_message, snapshot_of
 from twokey.domain.identity import ActorKind, Scope, Token
@@ -108,6 +108,7 @@ class House:
             store=self.shelf,  # type: ignore[arg-type]
             telemetry=None,  # type: ignore[arg-type]
             secrets=system,
+            factors=factors,
             clock=lambda: NOW,
             hub=self.hub,
         )

@@ -47,6 +47,7 @@ LEFT_OUT = {
     "Model",
     "NewUser",
     "UserView",
+    "CreatedUser",
     "NewToken",
     "TokenView",
     "CreatedToken",

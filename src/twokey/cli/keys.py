@@ -18,12 +18,16 @@ from typing import TYPE_CHECKING, Any
 from twokey.cli.exits import Exit
 from twokey.cli.failures import Failure, usage
 from twokey.cli.output import tell
+from twokey.cli.proving import second_step
 from twokey.cli.runtime import Runtime
 from twokey.cli.server import Principal, Server, by_session, check_channel, connect, path
 from twokey.cli.sessions import Session
 
 if TYPE_CHECKING:
     import httpx
+
+
+SECOND_OWED = 202
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Present:
 def present(world: Runtime, proof: Proof) -> Iterator[Present]:
     """Sign in afresh; sign out when the block ends."""
     username, password = credentials(world, proof.username, password_stdin=proof.password_stdin)
-    view, session = sign_in(world, username, password)
+    view, session = sign_in(world, username, password, piped=proof.password_stdin)
     with connect(world, by_session(session)) as server:
         try:
             yield Present(server, view, password)
@@ -77,10 +81,12 @@ def credentials(world: Runtime, username: str | None, *, password_stdin: bool) -
     return username or terminal.ask("Username:"), terminal.ask_password("Password:")
 
 
-def sign_in(world: Runtime, username: str, password: str) -> tuple[Mapping[str, Any], Session]:
-    """Open a session. Raises Failure where username or password is wrong."""
+def sign_in(world: Runtime, username: str, password: str, *, piped: bool) -> tuple[Mapping[str, Any], Session]:
+    """Open a session; where a second factor is owed, ask for it. Raises Failure where one of them is wrong."""
     with connect(world, Principal()) as server:
         response = _open(server, {"username": username, "password": password})
+        if response.status_code == SECOND_OWED:
+            response = second_step(world, server, response.json(), piped=piped)
         view = response.json()
         found = [(name, value) for name, value in response.cookies.items() if name.endswith("twokey_session")]
     if not found:

@@ -61,7 +61,7 @@ class First:
     approvers: tuple[str, ...]
     username: str
     name: str
-    password: str
+    password: str | None
     flags: str = ""
 
 
@@ -77,8 +77,8 @@ def serve(where: Where, listening: Listening) -> None:
         wiring.serve(_settings(where, listening))
 
 
-def initialise(first: First, where: Where) -> str:
-    """Create the store and what is first in it; the store's address."""
+def initialise(first: First, where: Where) -> tuple[str, str | None]:
+    """Create the store and what is first in it: the store's address, and the secret of the administrator's link."""
     from twokey import wiring
     from twokey.domain.policy import Environment
 
@@ -88,8 +88,18 @@ def initialise(first: First, where: Where) -> str:
         administrator = wiring.Administrator(
             username=first.username, name=first.name or first.username, password=first.password
         )
-        wiring.initialise(settings, environment, administrator, _initial(first) if first.flags else None)
-    return where.database or str(where.data)
+        secret = wiring.initialise(settings, environment, administrator, _initial(first) if first.flags else None)
+    return where.database or str(where.data), secret
+
+
+def recover(username: str, where: Where) -> str:
+    """The secret of a new one-time link for somebody, by whoever keeps the store."""
+    if not where.exists():
+        raise Failure(Exit.NOT_FOUND, f"There is no store in `{where.database or where.data}`", "", "give its --data")
+    from twokey import wiring
+
+    with our_errors():
+        return wiring.recover(_settings(where), username)
 
 
 def demo(*, auto: bool, port: int, json: bool) -> int:

@@ -21,6 +21,8 @@ class Proof(StrEnum):
     """How a person showed that they are here now."""
 
     PASSWORD = "password"  # noqa: S105 - the name of a method, not a secret
+    TOTP = "totp"
+    PASSKEY = "passkey"
 
 
 class Answer(StrEnum):

@@ -22,7 +22,7 @@ def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
     if not actor.may_turn_key:
         raise Refused(f"only a person applies a change; this is a token of kind `{actor.kind}`")
     if proof is None:
-        raise Refused("this needs fresh proof that you are here: your password")
+        raise Refused("this needs fresh proof that you are here: your password, a code or a passkey")
     with store.begin() as uow:
         proposal = uow.proposals.get(id)
         if uow.flags.environment(proposal.project, proposal.environment).guarded:

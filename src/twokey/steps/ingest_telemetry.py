@@ -1,14 +1,21 @@
-"""Take in a telemetry batch. Telemetry moves nothing by itself: it is stored, and read by checks and triage."""
+"""Take in a telemetry batch. Telemetry moves nothing by itself: it is stored, and read by checks and triage.
+
+Rule: a token that is bound to flags tells of those alone. What it says of another is refused, record by record; so is
+a metric that names no flag, since it would join whatever its unit met, and a change from elsewhere, which is of none.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+
+import msgspec
 
 from twokey.domain import identity
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor, ActorKind
-from twokey.domain.telemetry import Accepted, Scope, Telemetry
-from twokey.engine.wire import TelemetryBatch
+from twokey.domain.telemetry import Accepted, Refusal, Scope, Telemetry
+from twokey.engine.wire import Exposure, MetricEvent, TelemetryBatch
 
 
 def ingest(telemetry: Telemetry, actor: Actor, batch: TelemetryBatch, now: datetime) -> Accepted:
@@ -16,4 +23,43 @@ def ingest(telemetry: Telemetry, actor: Actor, batch: TelemetryBatch, now: datet
     if actor.kind is ActorKind.AGENT or identity.Scope.TELEMETRY_WRITE not in actor.scopes:
         raise Refused("telemetry needs a service token with the scope `telemetry:write`")
     scope = Scope(project=actor.project or "", environment=actor.environment or "")
-    return telemetry.add(scope, batch, source=actor.id, received_at=now)
+    if not actor.flags:
+        return telemetry.add(scope, batch, source=actor.id, received_at=now)
+    kept, places, foreign = _within(batch, actor.flags)
+    accepted = telemetry.add(scope, kept, source=actor.id, received_at=now)
+    refused = (msgspec.structs.replace(each, index=places[each.kind][each.index]) for each in accepted.refused)
+    return msgspec.structs.replace(accepted, refused=(*refused, *foreign))
+
+
+def _within(
+    batch: TelemetryBatch, flags: frozenset[str]
+) -> tuple[TelemetryBatch, dict[str, tuple[int, ...]], tuple[Refusal, ...]]:
+    """What the batch says of these flags, where that stood in it, and what it says of others."""
+    places = {
+        "exposures": tuple(index for index, each in enumerate(batch.exposures) if each.flag in flags),
+        "metrics": tuple(index for index, each in enumerate(batch.metrics) if each.flag in flags),
+    }
+    kept = msgspec.structs.replace(
+        batch,
+        exposures=tuple(batch.exposures[index] for index in places["exposures"]),
+        metrics=tuple(batch.metrics[index] for index in places["metrics"]),
+        changes=(),
+    )
+    return kept, places, tuple(_foreign(batch, flags))
+
+
+def _foreign(batch: TelemetryBatch, flags: frozenset[str]) -> Iterator[Refusal]:
+    told: tuple[tuple[str, Sequence[Exposure | MetricEvent]], ...] = (
+        ("exposures", batch.exposures),
+        ("metrics", batch.metrics),
+    )
+    for kind, records in told:
+        for index, each in enumerate(records):
+            if each.flag not in flags:
+                yield Refusal(kind=kind, index=index, reason=f"this token is not bound to {_named(each.flag)}")
+    for index in range(len(batch.changes)):
+        yield Refusal(kind="changes", index=index, reason="this token is bound to flags, and a change is about none")
+
+
+def _named(flag: str | None) -> str:
+    return "what names no flag" if flag is None else f"the flag `{flag[:200]}`"

@@ -19,8 +19,10 @@ from twokey.domain.audit import Happening
 from twokey.domain.control import State, check_control
 from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.identity import (
+    AGENT_DAYS,
     AGENT_SCOPES,
     ANALYST,
+    MOST_AGENT_TIME,
     SCHEDULE,
     SYSTEM,
     Actor,
@@ -37,12 +39,14 @@ from twokey.ports import Secrets, Store, UnitOfWork
 from twokey.steps.publish import publish_first
 
 SESSION_LENGTH = timedelta(hours=12)
+HALF_LENGTH = timedelta(minutes=5)
+"""For so long a right password waits for its second factor."""
 RESERVED = frozenset({SYSTEM.id, SCHEDULE.id, ANALYST.id, "anonymous"})
 
 
 def person(user: User) -> Actor:
     """The actor a signed-in person is."""
-    return Actor(id=user.username, kind=ActorKind.PERSON, roles=user.roles)
+    return user.actor()
 
 
 def create_user(store: Store, actor: Actor, user: User) -> User:
@@ -72,20 +76,51 @@ def _check_founding(uow: UnitOfWork) -> None:
         raise Refused("people are added without roles: propose their roles, so that a second person agrees")
 
 
-def open_session(store: Store, user: User, secret_hash: str, label: str) -> Session:
-    """Begin a session of somebody whose password was just checked."""
+def open_session(store: Store, user: User, secret_hash: str, label: str, *, proved: bool = True) -> Session:
+    """Begin a session of somebody who just signed in, by whatever way.
+
+    `proved` says that they showed themselves just now: it is false where an identity provider may only have remembered
+    them. Such a session does everything that a proof of its own is given for, and nothing that asks for a recent one.
+    """
     with store.begin() as uow:
-        session = Session(
-            id=uow.new_id("session"),
-            user=user.username,
-            secret_hash=secret_hash,
-            created_at=uow.now,
-            expires_at=uow.now + SESSION_LENGTH,
-            label=label[:200],
-        )
+        session = _new_session(uow, user, secret_hash, label, SESSION_LENGTH)
+        session = msgspec.structs.replace(session, proved_at=uow.now if proved else None)
         uow.sessions.add(session)
-        _record(uow, person(user), "session.open", session.id, {"label": label[:200]})
+        _record(uow, user.actor(), "session.open", session.id, {"label": session.label})
         return session
+
+
+def open_half(store: Store, user: User, secret_hash: str, label: str) -> Session:
+    """Keep that somebody gave the right password, and owes a second factor."""
+    with store.begin() as uow:
+        session = _new_session(uow, user, secret_hash, label, HALF_LENGTH)
+        session = msgspec.structs.replace(session, half=True)
+        uow.sessions.add(session)
+        _record(uow, user.actor(), "session.begin", session.id, {"label": session.label})
+        return session
+
+
+def _new_session(uow: UnitOfWork, user: User, secret_hash: str, label: str, length: timedelta) -> Session:
+    return Session(
+        id=uow.new_id("session"),
+        user=user.username,
+        secret_hash=secret_hash,
+        created_at=uow.now,
+        expires_at=uow.now + length,
+        label=label[:200],
+    )
+
+
+def see_session(store: Store, session: Session) -> None:
+    """Keep that a session is in use."""
+    with store.begin() as uow:
+        uow.sessions.replace(msgspec.structs.replace(uow.sessions.get(session.id), seen_at=uow.now))
+
+
+def note_proof(store: Store, session: Session) -> None:
+    """Keep that a session's owner has just shown that they are there."""
+    with store.begin() as uow:
+        uow.sessions.replace(msgspec.structs.replace(uow.sessions.get(session.id), proved_at=uow.now))
 
 
 def end_session(store: Store, actor: Actor, session_id: str) -> None:
@@ -109,7 +144,14 @@ def end_other_sessions(store: Store, actor: Actor, kept: str) -> int:
 def open_sessions(uow: UnitOfWork, username: str) -> tuple[Session, ...]:
     """The sessions of somebody that are still good, newest first."""
     found = uow.sessions.where(user=username, limit=uow.sessions.count(user=username))
-    return tuple(each for each in found if each.revoked_at is None and uow.now < each.expires_at)
+    return tuple(each for each in found if each.is_good(uow.now) and not each.half)
+
+
+def end_all(uow: UnitOfWork, actor: Actor, username: str, *, but: str = "") -> None:
+    """End every session of somebody, but this one."""
+    for each in open_sessions(uow, username):
+        if each.id != but:
+            _end(uow, actor, each)
 
 
 def change_password(store: Store, actor: Actor, password_hash: str, kept: str) -> None:
@@ -117,9 +159,7 @@ def change_password(store: Store, actor: Actor, password_hash: str, kept: str) -
     with store.begin() as uow:
         (user,) = uow.users.where(username=actor.id, limit=1)
         uow.users.replace(msgspec.structs.replace(user, password_hash=password_hash))
-        for each in open_sessions(uow, actor.id):
-            if each.id != kept:
-                _end(uow, actor, each)
+        end_all(uow, actor, actor.id, but=kept)
         _record(uow, actor, "user.password", actor.id, {})
 
 
@@ -137,8 +177,7 @@ def disable_user(store: Store, actor: Actor, username: str) -> User:
             raise NotFound("user", username)
         user = msgspec.structs.replace(found[0], disabled=True)
         uow.users.replace(user)
-        for session in open_sessions(uow, username):
-            _end(uow, actor, session)
+        end_all(uow, actor, username)
         for token in uow.tokens.where(limit=uow.tokens.count()):
             if token.on_behalf_of == username and token.revoked_at is None:
                 uow.tokens.replace(msgspec.structs.replace(token, revoked_at=uow.now))
@@ -162,6 +201,7 @@ class TokenRequest(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     expires_at: datetime | None
     on_behalf_of: str | None = None
+    flags: tuple[str, ...] = ()
 
 
 def create_token(store: Store, secrets: Secrets, actor: Actor, wanted: TokenRequest) -> tuple[Token, str]:
@@ -174,6 +214,8 @@ def create_token(store: Store, secrets: Secrets, actor: Actor, wanted: TokenRequ
     secret = secrets.new_secret("twokey")
     with store.begin() as uow:
         uow.flags.environment(wanted.project, wanted.environment)
+        _check_flags(uow, wanted)
+        wanted = msgspec.structs.replace(wanted, expires_at=_end_of(wanted, uow.now))
         if wanted.on_behalf_of and not uow.users.where(username=wanted.on_behalf_of, limit=1):
             raise Invalid("on_behalf_of", f"there is no user `{wanted.on_behalf_of}`", "the username of a person")
         token = Token(
@@ -199,9 +241,29 @@ def _check_token(wanted: TokenRequest) -> None:
     if Scope.FLAGS_EVALUATE_VISIBLE in wanted.scopes and len(wanted.scopes) > 1:
         alone = f"`{Scope.FLAGS_EVALUATE_VISIBLE}` makes a client key, which everybody can read: it stands alone"
         raise Invalid("scopes", alone, "a token of its own for the other scopes")
+    if wanted.flags and Scope.TELEMETRY_WRITE not in wanted.scopes:
+        raise Invalid(
+            "flags", "bind a token that sends telemetry, and no other", "none, or the scope `telemetry:write`"
+        )
     drafts = wanted.kind is ActorKind.AGENT or Scope.PROPOSALS_WRITE in wanted.scopes
     if drafts and not wanted.on_behalf_of:
         raise Invalid("on_behalf_of", "is missing", "the username of the person that whoever drafts by it acts for")
+
+
+def _check_flags(uow: UnitOfWork, wanted: TokenRequest) -> None:
+    known = uow.flags.state(wanted.project, wanted.environment).controls if wanted.flags else {}
+    for flag in wanted.flags:
+        if flag not in known:
+            raise Invalid("flags", f"there is no flag `{flag}` in this environment", "flags that are there")
+
+
+def _end_of(wanted: TokenRequest, now: datetime) -> datetime | None:
+    """When the token ends. Raises Invalid for an agent's that shall last too long."""
+    if wanted.kind is not ActorKind.AGENT:
+        return wanted.expires_at
+    if wanted.expires_at is not None and wanted.expires_at > now + MOST_AGENT_TIME:
+        raise Invalid("expires_in_days", "is too long for an agent", f"at most {MOST_AGENT_TIME.days}")
+    return wanted.expires_at or now + timedelta(days=AGENT_DAYS)
 
 
 def revoke_token(store: Store, actor: Actor, token_id: str) -> None:

@@ -52,7 +52,7 @@ def reverse(store: Store, actor: Actor, change_id: str, way: WayBack, proof: Pro
     if not actor.may_turn_key:
         raise Refused(f"only a person reverses a change; this is a token of kind `{actor.kind}`")
     if proof is None:
-        raise Refused("this needs fresh proof that you are here: your password")
+        raise Refused("this needs fresh proof that you are here: your password, a code or a passkey")
     with store.begin() as uow:
         change = uow.changes.get(change_id)
         proposal = _proposal(uow, change, actor)

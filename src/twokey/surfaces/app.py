@@ -20,6 +20,7 @@ from twokey.surfaces.auth import Authenticator
 from twokey.surfaces.calls import OURS, PROBLEMS, answer
 from twokey.surfaces.http_api import (
     access,
+    account,
     audit,
     cases,
     changes,
@@ -28,6 +29,7 @@ from twokey.surfaces.http_api import (
     governance,
     policy,
     proposals,
+    session,
     telemetry,
 )
 from twokey.surfaces.http_errors import MEDIA_TYPE, problem
@@ -81,7 +83,20 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
         responses=PROBLEMS,
     )
     app.state.services, app.state.authenticator = services, authenticator
-    for module in (access, governance, policy, flags, cases, proposals, changes, audit, telemetry, events):
+    for module in (
+        session,
+        account,
+        access,
+        governance,
+        policy,
+        flags,
+        cases,
+        proposals,
+        changes,
+        audit,
+        telemetry,
+        events,
+    ):
         app.include_router(module.router, prefix=API)
     app.include_router(signal_webhooks.router)
     for kind in (*OURS, RequestValidationError, Exception):

@@ -2,6 +2,8 @@
 
 Rules kept here:
 - a cookie is only good together with the session's CSRF token on every changing call, from our own origin;
+- a sign-in always begins a session of a new secret; where a second factor is in use, the password alone opens a half
+  one, which does nothing but wait for it;
 - a token is good in its project and environment, for its scopes, until it expires or is revoked;
 - a failed sign-in costs the same time whether the user exists or not;
 - passwords are not guessed, and guessing at one locks nobody out: see `throttle`.
@@ -12,29 +14,41 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from twokey.domain.approval import Proof
+from twokey.domain.credentials import Given, Site
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor, Scope, Session, Token, User
-from twokey.steps.manage_access import person
+from twokey.engine.errors import Invalid
+from twokey.steps import manage_access
+from twokey.surfaces.proving import Prover
+from twokey.surfaces.proving import Throttled as Throttled  # the word of this floor for too many guesses
 from twokey.surfaces.services import Services
 from twokey.surfaces.throttle import Throttle
 from twokey.surfaces.tokens import Tokens
 from twokey.surfaces.tokens import Unauthenticated as Unauthenticated  # the word of this floor for a stranger
 
+log = logging.getLogger(__name__)
 COOKIE = "twokey_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SIGN_IN = "sign-in"
+"""What a passkey is asked about at the second step of a sign-in."""
+A_MINUTE = timedelta(minutes=1)
+"""How exactly it is kept when a session was last used."""
+STEP_UP = timedelta(minutes=10)
+"""For so long after a proof its session may touch what guards the house."""
 
 
-class Throttled(RuntimeError):
-    """Too many attempts; `retry_after` is in whole seconds."""
+class ProofNeeded(Refused):
+    """The session may do this, once its owner shows again that they are there."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__("too many attempts")
-        self.retry_after = retry_after
+    def __init__(self) -> None:
+        super().__init__("this needs fresh proof that you are here: it guards the house")
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,11 @@ class Caller:
     actor: Actor
     user: User | None = None
     session: Session | None = None
+
+
+def cookie_name(*, secure: bool) -> str:
+    """The session cookie's name. Behind TLS one that no other host and no plain connection can set."""
+    return f"__Host-{COOKIE}" if secure else COOKIE
 
 
 def csrf_of(secret: str) -> str:
@@ -57,36 +76,58 @@ class Authenticator:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._throttle = Throttle()
+        self._prover = Prover(services, self._throttle)
+        self.cookie = cookie_name(secure=services.secure_cookies)
         self.tokens = Tokens(services.store, services.secrets, services.clock, services.hub)
 
     def caller(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Caller:
         """The caller of an API request. Raises Unauthenticated."""
         if bearer := bearer_of(headers):
             return Caller(self.token(bearer).actor())
-        secret = cookies.get(COOKIE)
+        secret = cookies.get(self.cookie)
         if not secret:
             raise Unauthenticated("sign in, or send a bearer token")
         user, session = self._session(secret)
-        return Caller(person(user), user, session)
+        if self._services.clock() - session.last_seen >= A_MINUTE:
+            self._see(session)
+        return Caller(user.actor(), user, session)
 
     def check_origin(self, caller: Caller, method: str, headers: Mapping[str, str], cookies: Mapping[str, str]) -> None:
         """Refuse a changing call by cookie that a foreign page could have caused."""
         if caller.session is None or method in SAFE_METHODS:
             return
         check_same_site(headers)
-        if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), csrf_of(cookies[COOKIE]).encode()):
+        if not hmac.compare_digest(headers.get(CSRF_HEADER, "").encode(), csrf_of(cookies[self.cookie]).encode()):
             raise Refused("the CSRF token is missing or wrong: reload the page")
 
-    def _session(self, secret: str) -> tuple[User, Session]:
+    def is_still_good(self, caller: Caller) -> bool:
+        """Whether somebody whom this found is still to be let in. Asks the store."""
+        now = self._services.clock()
+        with self._services.store.read() as uow:
+            if caller.session is None:
+                token = uow.tokens.find(caller.actor.id)
+                return token is not None and not token.is_over(now)
+            session = uow.sessions.find(caller.session.id)
+            user = uow.users.where(username=caller.actor.id, limit=1)
+        return session is not None and session.is_good(now) and bool(user) and not user[0].disabled
+
+    def _session(self, secret: str, *, half: bool = False) -> tuple[User, Session]:
         hashed, now = self._services.secrets.hash_secret(secret), self._services.clock()
         with self._services.store.read() as uow:
             found = uow.sessions.where(secret_hash=hashed, limit=1)
-            if not found or found[0].revoked_at or now >= found[0].expires_at:
+            if not found or found[0].half is not half or not found[0].is_good(now):
                 raise Unauthenticated("the session has ended: sign in again")
             user = uow.users.where(username=found[0].user, limit=1)
         if not user or user[0].disabled:
             raise Unauthenticated("the session has ended: sign in again")
         return user[0], found[0]
+
+    def _see(self, session: Session) -> None:
+        """Keep that the session is in use. Whatever happens here, the call goes on."""
+        try:
+            manage_access.see_session(self._services.store, session)
+        except Exception:
+            log.exception("that a session is in use could not be kept")
 
     def token(self, bearer: str) -> Token:
         """The token of a bearer secret; raises Unauthenticated where it is unknown, expired or revoked."""
@@ -112,22 +153,41 @@ class Authenticator:
         """Who has this name and this password; it takes as long where nobody has the name."""
         with self._services.store.read() as uow:
             found = uow.users.where(username=username, limit=1)
-        good = self._services.secrets.password_fits(found[0].password_hash if found else None, password)
-        return found[0] if good and found and not found[0].disabled else None
+        good = self._prover.password_fits(found[0] if found else None, password)
+        return found[0] if good and not found[0].disabled else None
 
-    def prove(self, caller: Caller, password: str) -> Proof | None:
-        """Fresh proof that the signed-in person is here; nothing for a token, or for a wrong password.
+    def half(self, ticket: str) -> tuple[User, Session]:
+        """Who gave the right password, and now owes a second factor. Raises Unauthenticated."""
+        return self._session(ticket, half=True)
 
-        Raises Throttled. Guesses are counted by session, so that nobody else can use up the owner's tries.
+    def second(self, user: User, half: Session, given: Given, recovery_code: str | None, site: Site) -> None:
+        """Check the second factor of a sign-in; the ticket is then void. Raises Throttled, Unauthenticated, Invalid."""
+        if given.password is not None or (recovery_code is not None) == given.is_one:
+            raise Invalid("code", "is not the only proof, or none was given", "one of code, recovery_code and passkey")
+        if recovery_code is None:
+            good = self._prover.prove(user, half, given, SIGN_IN, site) is not None
+        else:
+            good = self._prover.recovery_fits(user, recovery_code)
+        if not good:
+            raise Unauthenticated("the second factor is wrong, or was used before")
+        manage_access.end_session(self._services.store, user.actor(), half.id)
+
+    def count_link(self, address: str) -> None:
+        """Count a try at a one-time link. Raises Throttled."""
+        if not self._throttle.link(address):
+            raise Throttled(60)
+
+    def prove(self, caller: Caller, given: Given, about: str, site: Site) -> Proof | None:
+        """Fresh proof that the signed-in person is here, for this matter; nothing for a token, or for a wrong one.
+
+        Raises Throttled, and Invalid unless exactly one proof was given.
         """
         if caller.user is None or caller.session is None:
             return None
-        if not self._throttle.prove(caller.session.id):
-            raise Throttled(60)
-        if self._user(caller.user.username, password) is None:
-            return None
-        self._throttle.proved(caller.session.id)
-        return Proof.PASSWORD
+        proof = self._prover.prove(caller.user, caller.session, given, about, site)
+        if proof is not None:
+            manage_access.note_proof(self._services.store, caller.session)
+        return proof
 
 
 def bearer_of(headers: Mapping[str, str]) -> str | None:
@@ -146,6 +206,13 @@ def check_same_site(headers: Mapping[str, str]) -> None:
     foreign = origin is not None and origin.partition("://")[2] != headers.get("host", "")
     if site not in ("same-origin", "none") or foreign:
         raise Refused("this call comes from another site")
+
+
+def site_of(headers: Mapping[str, str], scheme: str) -> Site:
+    """Where the caller's browser stands, by what it says; a foreign origin was refused before."""
+    host = headers.get("host", "")
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    return Site(name=name, origin=headers.get("origin") or f"{scheme}://{host}")
 
 
 def need_scope(actor: Actor, scope: Scope) -> None:

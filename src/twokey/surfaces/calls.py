@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from fastapi import Depends, Request
@@ -19,10 +19,21 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
 from twokey.domain.approval import Proof
+from twokey.domain.credentials import Given, Site
 from twokey.domain.errors import Conflict, Invalid, NotFound, Refused
 from twokey.domain.identity import Actor, Scope
 from twokey.steps.record_refusal import Attempt, record
-from twokey.surfaces.auth import SAFE_METHODS, Authenticator, Caller, Throttled, Unauthenticated, need_scope
+from twokey.surfaces.auth import (
+    SAFE_METHODS,
+    STEP_UP,
+    Authenticator,
+    Caller,
+    ProofNeeded,
+    Throttled,
+    Unauthenticated,
+    need_scope,
+    site_of,
+)
 from twokey.surfaces.http_errors import MEDIA_TYPE, headers_of, problem_of
 from twokey.surfaces.services import Services
 from twokey.surfaces.shapes import Problem
@@ -124,9 +135,43 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def prove(request: Request, caller: Caller, password: str) -> Proof | None:
-    """Fresh proof by password for this call."""
-    return _authenticator(request).prove(caller, password)
+def fresh(caller: Calls, services: Serves) -> Actor:
+    """The caller; a person must have shown within the last minutes that they are there. Raises ProofNeeded."""
+    if caller.session is not None and not caller.session.is_proved(services.clock(), STEP_UP):
+        raise ProofNeeded
+    return caller.actor
+
+
+Fresh = Annotated[Actor, Depends(fresh)]
+
+
+class Proves(Protocol):
+    """A body that carries a proof: exactly one of the three."""
+
+    password: str | None
+    code: str | None
+    passkey: dict[str, Any] | None
+
+
+def given_of(body: Proves) -> Given:
+    """The proof that a body carries."""
+    return Given(password=body.password, code=body.code, passkey=body.passkey)
+
+
+def prove(request: Request, caller: Caller, body: Proves) -> Proof | None:
+    """Fresh proof for this call. A passkey must have been asked about exactly this matter."""
+    return _authenticator(request).prove(caller, given_of(body), matter_of(request, body), site(request))
+
+
+def matter_of(request: Request, body: Proves) -> str:
+    """What a proof is about: the call's path below the API's, and the digest that the body names, if it names one."""
+    path = request.url.path.partition("/api/v1")[2]
+    return f"{path} {getattr(body, 'digest', '')}".strip()
+
+
+def site(request: Request) -> Site:
+    """Where the caller's browser stands."""
+    return site_of(request.headers, request.url.scheme)
 
 
 def answer(request: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from twokey.domain.errors import Conflict, Invalid, NotFound, Refused
-from twokey.surfaces.auth import Throttled, Unauthenticated
+from twokey.surfaces.auth import ProofNeeded, Throttled, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "urn:twokey:problem:"
@@ -38,6 +38,9 @@ def problem_of(error: Exception) -> dict[str, Any]:
             return problem(404, "not-found", "Not found", str(error.args[0]))
         case Conflict():
             return problem(409, "conflict", "What you relied on has moved", error.message, remedy=error.remedy)
+        case ProofNeeded():
+            remedy = "prove it with `POST /session/proof`, then call again"
+            return problem(403, "proof-needed", "Prove that you are here", error.message, remedy=remedy)
         case Refused():
             gate = msgspec.to_builtins(error.gate) if error.gate else None
             return problem(403, "refused", "Refused", error.message, gate=gate)

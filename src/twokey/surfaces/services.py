@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twokey.ports import Clock, Secrets, Signer, Store, Telemetry
+from twokey.ports import Clock, Factors, Secrets, Signer, Store, Telemetry
 from twokey.surfaces.hub import Hub
 
 
@@ -30,6 +30,7 @@ class Services:
     store: Store
     telemetry: Telemetry
     secrets: Secrets
+    factors: Factors
     signer: Signer | None = None
     clock: Clock
     hub: Hub

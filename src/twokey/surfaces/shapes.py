@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,17 @@ class Model(BaseModel):
     """Base of all shapes."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Proven(Model):
+    """Fresh proof: exactly one of the password, a code of one's app, and a passkey that signed what was asked.
+
+    What a passkey shall sign is asked for with `POST /session/challenge`, about what the call says.
+    """
+
+    password: str | None = Field(default=None, max_length=1024)
+    code: str | None = Field(default=None, max_length=16)
+    passkey: dict[str, Any] | None = None
 
 
 class GateView(Model):

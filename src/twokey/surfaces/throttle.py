@@ -6,7 +6,9 @@ Rules kept here:
 - one address fails fifty times a minute, whatever the names; one name a hundred times, wherever from;
 - the last two never hold up somebody who signed in with that name from that address before: who floods a colleague's
   account from elsewhere, or shares their address, does not lock them out;
-- proof within a session is counted by that session, which nobody else has.
+- proof within a session is counted by that session, which nobody else has;
+- codes are counted by person, thirty an hour: six digits are few. A password and a passkey are still taken, so whoever
+  stole a session does not lock its owner out.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from threading import Lock
 
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 TRIES = RateLimitItemPerMinute(10)
 BY_ADDRESS = RateLimitItemPerMinute(50)
 BY_NAME = RateLimitItemPerMinute(100)
+CODES = RateLimitItemPerHour(30)
 REMEMBERED = 10_000
 """So many pairs of name and address that signed in are known; the longest unused is forgotten first."""
 
@@ -60,6 +63,14 @@ class Throttle:
     def proved(self, session: str) -> None:
         """The right password."""
         self._limiter.clear(TRIES, "proof", session)
+
+    def code(self, name: str) -> bool:
+        """Take one try at a code of this person; whether there was one left."""
+        return self._limiter.hit(CODES, "code", name)
+
+    def link(self, address: str) -> bool:
+        """Take one try at a one-time link from this address; whether there was one left."""
+        return self._limiter.hit(TRIES, "link", address)
 
     def _is_familiar(self, name: str, address: str) -> bool:
         with self._lock:

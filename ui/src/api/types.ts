@@ -8,6 +8,13 @@ export type Timestamp = string;
 /** A calendar day, `2026-11-29`. */
 export type Day = string;
 
+/** Fresh proof: exactly one of the password, a code of one's app, and a passkey that signed what was asked. What a passkey shall sign is asked for with `POST /session/challenge`, about what the call says. */
+export interface Proven {
+  password?: string | null;
+  code?: string | null;
+  passkey?: Record<string, unknown> | null;
+}
+
 /** A node of the gate's explanation tree. */
 export interface GateView {
   status: 'open' | 'waiting' | 'refused';
@@ -28,33 +35,9 @@ export interface Problem {
   gate?: GateView | null;
 }
 
-/** The present password, and the one to come. */
-export interface NewPassword {
-  password: string;
-  new_password: string;
-}
-
-/** One of the sessions somebody has open; `this` is the one that asks. */
-export interface OpenSession {
-  id: string;
-  label: string;
-  created_at: Timestamp;
-  expires_at: Timestamp;
-  this: boolean;
-}
-
-/** Who is signed in. `csrf` must be sent back as `X-CSRF-Token` with every change. */
-export interface SessionView {
-  username: string;
-  name: string;
-  roles: string[];
-  csrf: string;
-  expires_at: Timestamp;
-}
-
-export interface SignIn {
-  username: string;
-  password: string;
+/** The secret of a one-time link: `/invitation#SECRET` in the control room. Shown this once. */
+export interface Invitation {
+  invitation: string;
 }
 
 export interface CaseRow {
@@ -423,10 +406,9 @@ export interface WrittenPolicyView {
   shipped: boolean;
 }
 
-/** A key turned: the digest that was read, and the password typed now. */
-export interface Approve {
+/** A key turned: the digest that was read, and fresh proof. */
+export interface Approve extends Proven {
   digest: string;
-  password: string;
   note?: string;
 }
 
@@ -548,14 +530,12 @@ export interface ProposalView extends ProposalRow {
 }
 
 /** Fresh proof for a move that needs a person present. */
-export interface Prove {
-  password: string;
+export interface Prove extends Proven {
   note?: string;
 }
 
-export interface Reject {
+export interface Reject extends Proven {
   digest: string;
-  password: string;
   note: string;
 }
 
@@ -607,4 +587,119 @@ export interface VerificationView {
   head: string;
   broken_at: number | null;
   problem: string;
+}
+
+/** What a passkey shall prove: the path of a call below `/api/v1`, then a blank and the digest, if it names one. */
+export interface About {
+  about: string;
+}
+
+/** The secret of a one-time link, and the password that its owner chose. */
+export interface Accept extends Invitation {
+  password: string;
+}
+
+/** What one proves by. */
+export interface AccountView {
+  username: string;
+  has_password: boolean;
+  totp: boolean;
+  passkeys: PasskeyView[];
+  recovery_codes: number;
+}
+
+export interface Code {
+  code: string;
+}
+
+/** Who an invitation is for. */
+export interface Invited {
+  username: string;
+  name: string;
+}
+
+/** A passkey that is kept from now on. */
+export interface KeptPasskey extends RecoveryCodes {
+  passkey: PasskeyView;
+}
+
+export interface NewPasskey {
+  name: string;
+  passkey: Record<string, unknown>;
+}
+
+/** The present password, and the one to come. */
+export interface NewPassword {
+  password: string;
+  new_password: string;
+}
+
+/** One of the sessions somebody has open; `this` is the one that asks. */
+export interface OpenSession {
+  id: string;
+  label: string;
+  created_at: Timestamp;
+  last_seen: Timestamp;
+  expires_at: Timestamp;
+  this: boolean;
+}
+
+export interface PasskeyView {
+  id: string;
+  name: string;
+  site: string;
+  created_at: Timestamp;
+}
+
+/** What a browser shall make a passkey by: `PublicKeyCredentialCreationOptions` as JSON. */
+export interface PasskeyWish {
+  wish: Record<string, unknown>;
+}
+
+/** What a passkey shall sign: `PublicKeyCredentialRequestOptions` as JSON. */
+export interface Question {
+  question: Record<string, unknown>;
+}
+
+/** Codes for the day when the second factor is lost, each good once. Shown this once; none where some are left. */
+export interface RecoveryCodes {
+  recovery_codes: string[];
+}
+
+/** The ticket of the first step, and exactly one of the three. */
+export interface Second {
+  ticket: string;
+  code?: string | null;
+  recovery_code?: string | null;
+  passkey?: Record<string, unknown> | null;
+}
+
+/** The password was right; a second factor is owed before `expires_at`, with this ticket. `question` is what a passkey shall sign: `PublicKeyCredentialRequestOptions` as JSON. */
+export interface SecondNeeded {
+  ticket: string;
+  factors: ('password' | 'totp' | 'passkey' | 'recovery_code')[];
+  question: Record<string, unknown> | null;
+  expires_at: Timestamp;
+}
+
+/** Who is signed in. `csrf` must be sent back as `X-CSRF-Token` with every change. `proofs` are the ways in which they can show that they are here. */
+export interface SessionView {
+  username: string;
+  name: string;
+  roles: string[];
+  csrf: string;
+  expires_at: Timestamp;
+  proofs: ('password' | 'totp' | 'passkey' | 'recovery_code')[];
+}
+
+export interface SignIn {
+  username: string;
+  password: string;
+}
+
+/** The secret of an authenticator app, shown this once; `address` is what the app reads, `qr` a picture of it. */
+export interface TotpSecret {
+  secret: string;
+  address: string;
+  qr: string;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from twokey.cli import options
 from twokey.cli.failures import usage
 from twokey.cli.output import answer, say, tell
 from twokey.cli.place import choose
+from twokey.cli.proving import post_guarded
 from twokey.cli.runtime import Runtime, runtime
 from twokey.cli.server import check_channel, connect, path
 
@@ -35,7 +37,12 @@ def create_token(
     scope: Annotated[list[str], typer.Option(help="What it may do, repeatable: flags:read, flags:evaluate, ...")],
     kind: Annotated[TokenKind, typer.Option(help="Who uses it.")] = TokenKind.SERVICE,
     on_behalf_of: Annotated[str | None, typer.Option(help="The person an agent acts for.")] = None,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="Days until it ends.")] = 90,
+    flag: Annotated[
+        list[str] | None, typer.Option(help="A flag that it may tell of, repeatable. [default: all]")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="Days until it ends. [default: 90; agents 30]")
+    ] = None,
     project: options.Project = None,
     environment: options.Environment = None,
     json: options.Json = False,
@@ -45,10 +52,12 @@ def create_token(
     check_channel(world)
     with connect(world) as server:
         place = choose(world, server, project, environment)
-        created = server.post(
+        created = post_guarded(
+            world,
+            server,
             path("tokens"),
             {"name": name, "kind": kind.value, "scopes": scope, "project": place[0], "environment": place[1],
-             "expires_in_days": days, "on_behalf_of": on_behalf_of},
+             "on_behalf_of": on_behalf_of, "flags": flag or [], **({"expires_in_days": days} if days else {})},
         )  # fmt: skip
     if json:
         return answer(created)
@@ -88,20 +97,55 @@ def create_user(
     password_stdin: options.PasswordStdin = False,
     json: options.Json = False,
 ) -> None:
-    """Add a person. You are asked for their first password, or it is made for you."""
+    """Add a person. A one-time link is printed, by which they choose their own password."""
     world = runtime()
     check_channel(world)
-    password = new_password(world, generate=generate, password_stdin=password_stdin)
+    given = generate or password_stdin
+    password = new_password(world, generate=generate, password_stdin=password_stdin) if given else None
     with connect(world) as server:
         body = {"username": username, "name": name, "password": password, "roles": role or []}
-        view = server.post(path("users"), body)
+        view = post_guarded(world, server, path("users"), body)
     if json:
         return answer(view | ({"password": password} if generate else {}))
     tell(f"{view['name']} can sign in as `{view['username']}`.")
-    if generate:
+    if generate and password:
         tell("The password is shown this once:")
         say(password)
+    if view["invitation"]:
+        say_link(world, view["invitation"])
     return None
+
+
+@users.command("invite")
+def invite_user(
+    username: Annotated[str, typer.Argument(help="Somebody who holds no roles.")], json: options.Json = False
+) -> None:
+    """Print a new one-time link for somebody who has no password yet, or forgot it."""
+    world = runtime()
+    check_channel(world)
+    with connect(world) as server:
+        made = post_guarded(world, server, path("users", username, "invite"), {})
+    return answer(made) if json else say_link(world, made["invitation"])
+
+
+@users.command("recover")
+def recover_user(
+    username: Annotated[str, typer.Argument(help="Who is to come in again.")],
+    data: options.Data = Path("twokey-data"),
+    database: options.Database = "",
+    json: options.Json = False,
+) -> None:
+    """On the server's own machine: print a one-time link for anybody. Their second factors stay as they are."""
+    from twokey.cli.local import Where, recover
+
+    secret = recover(username, Where(data, database))
+    return answer({"invitation": secret}) if json else say_link(runtime(), secret)
+
+
+def say_link(world: Runtime, secret: str) -> None:
+    """A one-time link, on standard output."""
+    tell("Their one-time link, good for two days and shown this once (`twokey accept LINK` takes it too):")
+    say(f"{world.url.rstrip('/')}/invitation#{secret}")
 
 
 @users.command("list")

@@ -73,33 +73,42 @@ def init(
     from_: Annotated[str, typer.Option("--from", help="A file with its first flags: a snapshot or a state.")] = "",
     username: Annotated[str, typer.Option(help="The first administrator. [default: you are asked]")] = "",
     name: Annotated[str, typer.Option(help="What people call them. [default: the username]")] = "",
-    generate: Annotated[bool, typer.Option("--generate", help="Make their password and print it once.")] = False,
+    generate: Annotated[bool, typer.Option("--generate", help="Make their password, instead of a link.")] = False,
     password_stdin: options.PasswordStdin = False,
     data: options.Data = Path("twokey-data"),
     database: options.Database = "",
     json: options.Json = False,
 ) -> None:
-    """Create the data folder, the first environment and the first administrator."""
-    from twokey.cli.commands.access import new_password
+    """Create the data folder, the first environment and the first administrator.
+
+    A one-time link is printed, by which they choose their own password.
+    """
+    from twokey.cli.commands.access import new_password, say_link
     from twokey.cli.files import read_text
     from twokey.cli.local import First, Where, initialise
 
     world = runtime()
     flags = read_text(world, from_) if from_ else ""
     username = username or _ask_username(world)
-    made = generate or not (world.terminal.is_attended() or password_stdin)
-    password = new_password(world, generate=made, password_stdin=password_stdin)
+    given = generate or password_stdin
+    password = new_password(world, generate=generate, password_stdin=password_stdin) if given else None
     approvers = tuple(approver or ["release_manager"])
-    place = initialise(First(project, environment, approvers, username, name, password, flags), Where(data, database))
+    place, link = initialise(
+        First(project, environment, approvers, username, name, password, flags), Where(data, database)
+    )
     shown = {"project": project, "environment": environment, "administrator": username, "kept in": place}
     if json:
-        return answer({key.replace(" ", "_"): value for key, value in shown.items()} | _secret(password, made))
+        secret = {"password": password if generate else None, "invitation": link}
+        told = {key: value for key, value in secret.items() if value}
+        return answer({key.replace(" ", "_"): value for key, value in shown.items()} | told)
     heading("Ready.")
     facts(shown.items())
-    if made:
+    if generate and password:
         tell("The administrator's password is shown this once:")
         say(password)
-    return tell("", "Next: `twokey serve`, then `twokey login` and `twokey user create` for whoever approves.")
+    if link:
+        say_link(world, link)
+    return tell("", "Next: `twokey serve`, then the link, and `twokey user create` for whoever approves.")
 
 
 def demo(
@@ -130,7 +139,3 @@ def _ask_username(world: Runtime) -> str:
     if not name.isascii() or not name.isprintable():
         raise usage("That is no username", "use small letters, digits, `.`, `_` and `-`")
     return name
-
-
-def _secret(password: str, made: bool) -> dict[str, str]:
-    return {"password": password} if made else {}

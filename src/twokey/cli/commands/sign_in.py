@@ -23,7 +23,7 @@ def login(
     world = runtime()
     kept = SessionFile(world.state_folder)
     name, password = credentials(world, username, password_stdin=password_stdin)
-    view, session = sign_in(world, name, password)
+    view, session = sign_in(world, name, password, piped=password_stdin)
     kept.keep(world.url, session)
     if json:
         return answer({key: value for key, value in view.items() if key != "csrf"})

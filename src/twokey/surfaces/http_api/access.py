@@ -1,125 +1,29 @@
-"""Sign-in, people and tokens."""
+"""People and tokens."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
+from msgspec.structs import replace
 
 from twokey.domain.errors import Refused
-from twokey.domain.identity import ActorKind, Role, Scope, Session, Token, User
+from twokey.domain.identity import AGENT_DAYS, ActorKind, Role, Scope, Token, User
 from twokey.engine.errors import Invalid
-from twokey.steps import manage_access
-from twokey.steps.record_refusal import Attempt, record
-from twokey.surfaces.auth import COOKIE, Unauthenticated, check_same_site, csrf_of
-from twokey.surfaces.calls import Acts, Authenticates, Calls, Serves, StrictBodies, address_of, prove
-from twokey.surfaces.http_api.models import (
+from twokey.steps import invite, manage_access
+from twokey.surfaces.calls import Acts, Calls, Fresh, Serves, StrictBodies, prove
+from twokey.surfaces.http_api.models.access import (
     CreatedToken,
-    NewPassword,
+    CreatedUser,
+    Invitation,
     NewToken,
     NewUser,
-    OpenSession,
-    Prove,
-    SessionView,
-    SignIn,
     TokenView,
     UserView,
 )
+from twokey.surfaces.http_api.models.proposals import Prove
 
 router = APIRouter(tags=["access"], route_class=StrictBodies)
-
-
-@router.post("/session")
-def sign_in(
-    body: SignIn, request: Request, response: Response, services: Serves, authenticator: Authenticates
-) -> SessionView:
-    """Sign in with a password. Sets the session cookie."""
-    check_same_site(request.headers)
-    try:
-        user = authenticator.sign_in(body.username, body.password, address_of(request))
-    except Unauthenticated as error:
-        record(services.store, Attempt(actor=None, action="session.refuse", subject=body.username[:64]), error)
-        raise
-    secret = services.secrets.new_secret("session")
-    label = request.headers.get("user-agent", "")
-    session = manage_access.open_session(services.store, user, services.secrets.hash_secret(secret), label)
-    response.set_cookie(
-        COOKIE,
-        secret,
-        httponly=True,
-        samesite="strict",
-        secure=services.secure_cookies,
-        max_age=int(manage_access.SESSION_LENGTH / timedelta(seconds=1)),
-    )
-    return _session_view(user, session, secret)
-
-
-@router.get("/session")
-def read_session(caller: Calls, request: Request) -> SessionView:
-    """Who is signed in."""
-    if caller.user is None or caller.session is None:
-        raise Refused("a bearer token has no session")
-    return _session_view(caller.user, caller.session, request.cookies[COOKIE])
-
-
-@router.delete("/session", status_code=204)
-def sign_out(caller: Calls, response: Response, services: Serves) -> None:
-    """End this session."""
-    if caller.session is not None:
-        manage_access.end_session(services.store, caller.actor, caller.session.id)
-    response.delete_cookie(COOKIE)
-
-
-@router.get("/sessions")
-def list_sessions(caller: Calls, services: Serves) -> list[OpenSession]:
-    """One's own sessions that are still good, newest first."""
-    if caller.user is None or caller.session is None:
-        raise Refused("a bearer token has no session")
-    with services.store.read() as uow:
-        found = manage_access.open_sessions(uow, caller.user.username)
-    return [
-        OpenSession(
-            id=each.id,
-            label=each.label,
-            created_at=each.created_at,
-            expires_at=each.expires_at,
-            this=each.id == caller.session.id,
-        )
-        for each in found
-    ]
-
-
-@router.delete("/sessions/{id}", status_code=204)
-def end_session(id: str, caller: Calls, services: Serves) -> None:
-    """End one session at once: one's own, or for administrators anybody's."""
-    manage_access.end_session(services.store, caller.actor, id)
-
-
-@router.delete("/sessions", status_code=204)
-def end_other_sessions(caller: Calls, services: Serves) -> None:
-    """End all of one's own sessions but this."""
-    if caller.session is None:
-        raise Refused("a bearer token has no session")
-    manage_access.end_other_sessions(services.store, caller.actor, caller.session.id)
-
-
-@router.post("/password", status_code=204)
-def change_password(body: NewPassword, request: Request, caller: Calls, services: Serves) -> None:
-    """Another password for oneself, with the present one. All other sessions end."""
-    if prove(request, caller, body.password) is None or caller.session is None:
-        raise Refused("the present password is wrong")
-    hashed = services.secrets.hash_password(body.new_password)
-    manage_access.change_password(services.store, caller.actor, hashed, caller.session.id)
-
-
-def _session_view(user: User, session: Session, secret: str) -> SessionView:
-    return SessionView(
-        username=user.username,
-        name=user.name,
-        roles=sorted(user.roles),
-        csrf=csrf_of(secret),
-        expires_at=session.expires_at,
-    )
 
 
 @router.get("/users")
@@ -132,26 +36,33 @@ def list_users(actor: Acts, services: Serves) -> list[UserView]:
 
 
 @router.post("/users", status_code=201)
-def create_user(body: NewUser, actor: Acts, services: Serves) -> UserView:
+def create_user(body: NewUser, actor: Fresh, services: Serves) -> CreatedUser:
     """Add a person. For administrators."""
     if not actor.holds(Role.ADMINISTRATOR):  # before a hash is computed, which costs on purpose
         raise Refused("only an administrator adds people")
-    user = User(
-        id=body.username,
-        username=body.username,
-        name=body.name,
-        password_hash=services.secrets.hash_password(body.password),
-        roles=frozenset(body.roles),
-        created_at=services.clock(),
-    )
-    return _user_view(manage_access.create_user(services.store, actor, user))
+    now = services.clock()
+    user = User(id=body.username, username=body.username, name=body.name, roles=frozenset(body.roles), created_at=now)
+    if body.password is not None:
+        made = manage_access.create_user(
+            services.store, actor, replace(user, password_hash=services.secrets.hash_password(body.password))
+        )
+        return CreatedUser(**_user_view(made).model_dump(), invitation=None)
+    invitation, secret = invite.new_invitation(services.secrets, now)
+    made = manage_access.create_user(services.store, actor, replace(user, invitation=invitation))
+    return CreatedUser(**_user_view(made).model_dump(), invitation=secret)
+
+
+@router.post("/users/{username}/invite")
+def invite_user(username: str, actor: Fresh, services: Serves) -> Invitation:
+    """A new one-time link for somebody who holds no roles. For administrators."""
+    return Invitation(invitation=invite.invite(services.store, services.secrets, actor, username))
 
 
 @router.post("/users/{username}/disable")
 def disable_user(username: str, body: Prove, request: Request, caller: Calls, services: Serves) -> UserView:
     """Shut somebody out at once, with fresh proof. For administrators."""
-    if prove(request, caller, body.password) is None:
-        raise Refused("this needs fresh proof that you are here: your password")
+    if prove(request, caller, body) is None:
+        raise Refused("this needs fresh proof that you are here: your password, a code or a passkey")
     return _user_view(manage_access.disable_user(services.store, caller.actor, username))
 
 
@@ -162,6 +73,8 @@ def _user_view(user: User) -> UserView:
         roles=sorted(user.roles),
         disabled=user.disabled,
         created_at=user.created_at,
+        invited=user.invitation is not None,
+        factors=[name for name, there in (("totp", user.has_totp), ("passkey", bool(user.passkeys))) if there],
     )
 
 
@@ -175,9 +88,12 @@ def list_tokens(actor: Acts, services: Serves) -> list[TokenView]:
 
 
 @router.post("/tokens", status_code=201)
-def create_token(body: NewToken, actor: Acts, services: Serves) -> CreatedToken:
+def create_token(body: NewToken, actor: Fresh, services: Serves) -> CreatedToken:
     """Create a scoped token. Its secret is shown this once. For administrators."""
-    expires = services.clock() + timedelta(days=body.expires_in_days) if body.expires_in_days else None
+    days = body.expires_in_days
+    if body.kind == "agent" and "expires_in_days" not in body.model_fields_set:
+        days = AGENT_DAYS
+    expires = services.clock() + timedelta(days=days) if days else None
     wanted = manage_access.TokenRequest(
         name=body.name,
         kind=ActorKind(body.kind),
@@ -186,6 +102,7 @@ def create_token(body: NewToken, actor: Acts, services: Serves) -> CreatedToken:
         environment=body.environment,
         expires_at=expires,
         on_behalf_of=body.on_behalf_of,
+        flags=tuple(body.flags),
     )
     token, secret = manage_access.create_token(services.store, services.secrets, actor, wanted)
     return CreatedToken(**_token_view(token).model_dump(), secret=secret)
@@ -217,4 +134,5 @@ def _token_view(token: Token) -> TokenView:
         expires_at=token.expires_at,
         revoked_at=token.revoked_at,
         on_behalf_of=token.on_behalf_of,
+        flags=list(token.flags),
     )

@@ -44,7 +44,7 @@ def show_change(id: str, actor: Reads, services: Serves) -> ChangeView:
 @router.post("/{id}/reverse")
 def reverse(id: str, body: ReverseChange, request: Request, caller: Calls, services: Serves) -> ReverseResult:
     """Undo a change: at once where that was approved with it, else by a proposal that waits for its own keys."""
-    proof = prove(request, caller, body.password)
+    proof = prove(request, caller, body)
     way = reverse_change.WayBack(body.way)
     undoing = reverse_change.reverse(services.store, caller.actor, id, way, proof, body.note)
     if undoing.draft is None:

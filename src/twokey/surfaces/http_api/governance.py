@@ -30,6 +30,7 @@ from twokey.surfaces.http_api.models.governance import (
     ReviewView,
 )
 from twokey.surfaces.http_api.models.proposals import Approve, Reject
+from twokey.surfaces.shapes import Proven
 
 router = APIRouter(tags=["governance"], route_class=StrictBodies)
 
@@ -90,7 +91,7 @@ def show_access_proposal(id: str, actor: Person, services: Serves) -> AccessProp
 def propose_access(body: NewAccessProposal, request: Request, caller: Calls, services: Serves) -> AccessProposalView:
     """Propose edits of access. What gives nobody power is applied at once."""
     edits = parse_edits(body.edits)
-    proof = prove(request, caller, body.password)
+    proof = prove(request, caller, body)
     made = govern_access.propose(services.store, caller.actor, edits, body.reason, proof)
     return _show(services, made.id, caller.actor)
 
@@ -98,7 +99,7 @@ def propose_access(body: NewAccessProposal, request: Request, caller: Calls, ser
 @router.post("/access/proposals/{id}/approve")
 def approve_access(id: str, body: Approve, request: Request, caller: Calls, services: Serves) -> AccessProposalView:
     """Turn the security key, with fresh proof, for exactly this digest."""
-    proof = prove(request, caller, body.password)
+    proof = prove(request, caller, body)
     govern_access.approve(services.store, caller.actor, id, body.digest, proof, body.note)
     return _show(services, id, caller.actor)
 
@@ -106,7 +107,7 @@ def approve_access(id: str, body: Approve, request: Request, caller: Calls, serv
 @router.post("/access/proposals/{id}/reject")
 def reject_access(id: str, body: Reject, request: Request, caller: Calls, services: Serves) -> AccessProposalView:
     """Veto an access proposal, with the reason."""
-    proof = prove(request, caller, body.password)
+    proof = prove(request, caller, body)
     govern_access.reject(services.store, caller.actor, id, body.digest, proof, body.note)
     return _show(services, id, caller.actor)
 
@@ -121,8 +122,8 @@ def withdraw_access(id: str, caller: Calls, services: Serves) -> AccessProposalV
 @router.post("/break-glass", status_code=201)
 def break_glass(body: BreakGlass, request: Request, caller: Calls, services: Serves) -> ReviewView:
     """Take a flag to its recorded safe state alone. Opens a review that somebody else must close."""
-    proof = prove(request, caller, body.password)
-    given = {name: value for name, value in body.model_dump().items() if name != "password"}
+    proof = prove(request, caller, body)
+    given = {name: value for name, value in body.model_dump().items() if name not in Proven.model_fields}
     _, review = glass.break_glass(services.store, caller.actor, glass.Breaking(**given), proof)
     return _review(review, overdue=False)
 
@@ -140,7 +141,7 @@ def list_reviews(
 @router.post("/reviews/{id}/close")
 def close_review(id: str, body: CloseReview, request: Request, caller: Calls, services: Serves) -> ReviewView:
     """Close a review, with what it found. Not by the person it is about."""
-    proof = prove(request, caller, body.password)
+    proof = prove(request, caller, body)
     closed = glass.close_review(services.store, caller.actor, id, Finding(body.found), body.note, proof)
     return _review(closed, overdue=False)
 

@@ -99,7 +99,7 @@ def document(id: str, actor: Reads, services: Serves) -> Response:
 @router.post("/{id}/approve")
 def approve(id: str, body: Approve, request: Request, caller: Calls, services: Serves) -> ProposalView:
     """Turn one key, with fresh proof, for exactly this digest."""
-    proof = prove(request, caller, body.password)
+    proof = prove(request, caller, body)
     return _view(
         services, review_proposal.approve(services.store, caller.actor, id, body.digest, proof, body.note), caller.actor
     )
@@ -108,7 +108,7 @@ def approve(id: str, body: Approve, request: Request, caller: Calls, services: S
 @router.post("/{id}/reject")
 def reject(id: str, body: Reject, request: Request, caller: Calls, services: Serves) -> ProposalView:
     """Veto a proposal, with the reason."""
-    proof = prove(request, caller, body.password)
+    proof = prove(request, caller, body)
     return _view(
         services, review_proposal.reject(services.store, caller.actor, id, body.digest, proof, body.note), caller.actor
     )
@@ -117,7 +117,7 @@ def reject(id: str, body: Reject, request: Request, caller: Calls, services: Ser
 @router.post("/{id}/apply")
 def apply(id: str, body: Prove, request: Request, caller: Calls, services: Serves) -> ProposalView:
     """Apply a proposal whose keys are all turned."""
-    proof = prove(request, caller, body.password)
+    proof = prove(request, caller, body)
     return _view(services, apply_change.apply(services.store, caller.actor, id, proof), caller.actor)
 
 

@@ -1,4 +1,4 @@
-"""People, sessions and tokens."""
+"""People and tokens."""
 
 from __future__ import annotations
 
@@ -7,45 +7,16 @@ from typing import Literal
 
 from pydantic import Field
 
+from twokey.domain.identity import READING_SCOPES
 from twokey.surfaces.shapes import Model
 
 
-class SignIn(Model):
-    username: str = Field(max_length=256)
-    password: str = Field(max_length=1024)
-
-
-class SessionView(Model):
-    """Who is signed in. `csrf` must be sent back as `X-CSRF-Token` with every change."""
-
-    username: str
-    name: str
-    roles: list[str]
-    csrf: str
-    expires_at: datetime
-
-
-class OpenSession(Model):
-    """One of the sessions somebody has open; `this` is the one that asks."""
-
-    id: str
-    label: str
-    created_at: datetime
-    expires_at: datetime
-    this: bool
-
-
-class NewPassword(Model):
-    """The present password, and the one to come."""
-
-    password: str = Field(max_length=1024)
-    new_password: str = Field(min_length=12, max_length=1024)
-
-
 class NewUser(Model):
+    """A person to come. Without a password they are invited: the answer holds the secret of a one-time link."""
+
     username: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")
     name: str = Field(min_length=1, max_length=200)
-    password: str = Field(min_length=12, max_length=1024)
+    password: str | None = Field(default=None, min_length=12, max_length=1024)
     roles: list[str] = Field(default_factory=list)
 
 
@@ -55,16 +26,36 @@ class UserView(Model):
     roles: list[str]
     disabled: bool
     created_at: datetime
+    invited: bool
+    factors: list[str]
+
+
+class CreatedUser(UserView):
+    """A new person; with the secret of their one-time link where they set their own password. Shown this once."""
+
+    invitation: str | None
+
+
+class Invitation(Model):
+    """The secret of a one-time link: `/invitation#SECRET` in the control room. Shown this once."""
+
+    invitation: str
 
 
 class NewToken(Model):
+    """A token to come: reading alone unless `scopes` say more, for 90 days (an agent's for 30) unless said otherwise.
+
+    `flags` bind a token that sends telemetry to these.
+    """
+
     name: str = Field(min_length=1, max_length=200)
     kind: Literal["service", "agent"]
-    scopes: list[str] = Field(min_length=1)
+    scopes: list[str] = Field(default_factory=lambda: sorted(map(str, READING_SCOPES)), min_length=1)
     project: str
     environment: str
     expires_in_days: int | None = Field(default=90, ge=1, le=3650)
     on_behalf_of: str | None = None
+    flags: list[str] = Field(default_factory=list, max_length=100)
 
 
 class TokenView(Model):
@@ -79,6 +70,7 @@ class TokenView(Model):
     expires_at: datetime | None
     revoked_at: datetime | None
     on_behalf_of: str | None
+    flags: list[str]
 
 
 class CreatedToken(TokenView):

@@ -7,15 +7,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from twokey.surfaces.shapes import GateView, Model
+from twokey.surfaces.shapes import GateView, Model, Proven
 
 
-class NewAccessProposal(Model):
-    """Edits of access, why, and the password typed now."""
+class NewAccessProposal(Proven):
+    """Edits of access, why, and fresh proof."""
 
     edits: list[dict[str, Any]] = Field(min_length=1, max_length=20)
     reason: str = Field(min_length=1, max_length=2000)
-    password: str = Field(max_length=1024)
 
 
 class AccessAnswerView(Model):
@@ -88,7 +87,7 @@ class AccessView(Model):
     policies: str
 
 
-class BreakGlass(Model):
+class BreakGlass(Proven):
     """A flag to its safe state, alone and now. `seen` is the flag's revision as the person saw it."""
 
     project: str
@@ -98,7 +97,6 @@ class BreakGlass(Model):
     reason: str = Field(min_length=1, max_length=2000)
     change: str | None = None
     case: str | None = None
-    password: str = Field(max_length=1024)
 
 
 class ReviewView(Model):
@@ -120,12 +118,11 @@ class ReviewView(Model):
     note: str
 
 
-class CloseReview(Model):
-    """What a review found, and the password typed now."""
+class CloseReview(Proven):
+    """What a review found, and fresh proof."""
 
     found: Literal["justified", "avoidable", "abuse"]
     note: str = Field(min_length=1, max_length=4000)
-    password: str = Field(max_length=1024)
 
 
 class SupposedGate(Model):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from twokey.surfaces.http_api.models.evidence import GapView
 from twokey.surfaces.http_api.models.flags import LineView
-from twokey.surfaces.shapes import GateView, Model
+from twokey.surfaces.shapes import GateView, Model, Proven
 
 
 class KeyView(Model):
@@ -132,24 +132,21 @@ class EditProposal(Model):
     apply_at: datetime | None = None
 
 
-class Approve(Model):
-    """A key turned: the digest that was read, and the password typed now."""
+class Approve(Proven):
+    """A key turned: the digest that was read, and fresh proof."""
 
     digest: str
-    password: str = Field(max_length=1024)
     note: str = Field(default="", max_length=2000)
 
 
-class Reject(Model):
+class Reject(Proven):
     digest: str
-    password: str = Field(max_length=1024)
     note: str = Field(min_length=1, max_length=2000)
 
 
-class Prove(Model):
+class Prove(Proven):
     """Fresh proof for a move that needs a person present."""
 
-    password: str = Field(max_length=1024)
     note: str = Field(default="", max_length=2000)
 
 
