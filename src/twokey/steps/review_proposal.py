@@ -96,7 +96,7 @@ def _check_present(actor: Actor, proof: Proof | None) -> None:
     if not actor.may_turn_key:
         raise Refused(f"only a person turns a key; this is a token of kind `{actor.kind}`")
     if proof is None:
-        raise Refused("this needs fresh proof that you are here: your password, a code or a passkey, for exactly this digest")
+        raise Refused("this needs fresh proof that you are here, for exactly this digest: a password, code or passkey")
 
 
 def _check_not_own(proposal: Proposal, actor: Actor) -> None:
