@@ -193,7 +193,7 @@ def test_a_key_is_turned_by_the_keyboard_alone(browser: Browser, server: ServerP
         tab_to(page, "Your password")
         keys.type("wrong")
         keys.press("Enter")
-        expect(dialog.get_by_role("alert")).to_contain_text("The password was not accepted")
+        expect(dialog.get_by_role("alert")).to_contain_text("The proof was not accepted")
         expect(dialog.get_by_label("Your password")).to_be_focused()
         keys.type(PASSWORD)
         keys.press("Enter")
@@ -222,6 +222,7 @@ def addresses(case: dict[str, Any]) -> dict[str, str]:
         "flags": "/flags",
         "flag": f"/flags/{PROJECT}/{ENVIRONMENT}/{FLAG}",
         "policy": "/policy",
+        "account": "/account",
         "audit": "/audit",
         "nowhere": "/nowhere",
         "missing": "/cases/case-none",

@@ -64,8 +64,8 @@ async function send(method: string, path: string, body: unknown, signal?: AbortS
 
 async function refused(response: Response, path: string): Promise<ApiError> {
   const problem = await readProblem(response);
-  // A wrong password at sign-in is an answer to that form.
-  if (response.status === 401 && path !== '/session') session.who = null;
+  // A wrong password or code at sign-in is an answer to that form.
+  if (response.status === 401 && path !== '/session' && path !== '/session/second') session.who = null;
   return new ApiError(problem);
 }
 

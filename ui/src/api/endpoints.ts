@@ -12,7 +12,26 @@ function query(values: Record<string, string | number | boolean | undefined>): s
 
 const place = (project: string, environment: string) => `/projects/${part(project)}/environments/${part(environment)}`;
 
-export const signIn = (body: T.SignIn) => post<T.SessionView>('/session', body);
+export const signIn = (body: T.SignIn) => post<T.SessionView | T.SecondNeeded>('/session', body);
+export const secondStep = (body: Partial<T.Second> & { ticket: string }) =>
+  post<T.SessionView>('/session/second', body);
+export const challenge = (about: string) => post<T.Question>('/session/challenge', { about });
+export const giveProof = (body: Partial<T.Proven>) => post<null>('/session/proof', body);
+export const sessions = (signal?: AbortSignal) => get<T.OpenSession[]>('/sessions', signal);
+export const endSession = (id: string) => remove(`/sessions/${part(id)}`);
+export const endOtherSessions = () => remove('/sessions');
+
+export const account = (signal?: AbortSignal) => get<T.AccountView>('/account', signal);
+export const changePassword = (body: T.NewPassword) => post<null>('/password', body);
+export const beginTotp = () => post<T.TotpSecret>('/account/totp');
+export const confirmTotp = (code: string) => post<T.RecoveryCodes>('/account/totp/confirm', { code });
+export const removeTotp = () => remove('/account/totp');
+export const wishPasskey = () => post<T.PasskeyWish>('/account/passkeys/wish');
+export const addPasskey = (body: T.NewPasskey) => post<T.KeptPasskey>('/account/passkeys', body);
+export const removePasskey = (id: string) => remove(`/account/passkeys/${part(id)}`);
+export const renewRecoveryCodes = () => post<T.RecoveryCodes>('/account/recovery-codes');
+export const showInvitation = (secret: string) => post<T.Invited>('/invitations/show', { secret });
+export const acceptInvitation = (body: T.Accept) => post<null>('/invitations/accept', body);
 export const whoAmI = () => get<T.SessionView>('/session');
 export const signOut = () => remove('/session');
 

@@ -595,7 +595,7 @@ export interface About {
 }
 
 /** The secret of a one-time link, and the password that its owner chose. */
-export interface Accept extends Invitation {
+export interface Accept extends LinkSecret {
   password: string;
 }
 
@@ -621,6 +621,11 @@ export interface Invited {
 /** A passkey that is kept from now on. */
 export interface KeptPasskey extends RecoveryCodes {
   passkey: PasskeyView;
+}
+
+/** The secret of a one-time link. */
+export interface LinkSecret {
+  secret: string;
 }
 
 export interface NewPasskey {

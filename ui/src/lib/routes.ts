@@ -2,6 +2,8 @@
 
 export type Route =
   | { page: 'sign-in' }
+  | { page: 'invitation' }
+  | { page: 'account' }
   | { page: 'cases' }
   | { page: 'case'; id: string }
   | { page: 'proposals' }
@@ -38,6 +40,7 @@ function matchParts(parts: string[], query: URLSearchParams): Route {
 }
 
 function matchList(head: string, query: URLSearchParams): Route {
+  if (head === 'invitation' || head === 'account') return { page: head };
   if (head === 'sign-in' || head === 'cases' || head === 'proposals' || head === 'flags') return { page: head };
   if (head === 'policy') return { page: 'policy' };
   if (head === 'audit') return { page: 'audit', case: query.get('case') ?? undefined };
@@ -55,6 +58,7 @@ export const href = {
   flag: (project: string, environment: string, key: string) =>
     `/flags/${part(project)}/${part(environment)}/${part(key)}`,
   policy: (project: string, environment: string) => `/policy/${part(project)}/${part(environment)}`,
+  account: '/account',
   audit: (id?: string) => (id ? `/audit?case=${part(id)}` : '/audit'),
 };
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import quote
 
 import segno
 from fastapi import APIRouter, Request
@@ -17,9 +16,9 @@ from twokey.surfaces.http_api.models.session import (
     Accept,
     AccountView,
     Code,
-    Invitation,
     Invited,
     KeptPasskey,
+    LinkSecret,
     NewPasskey,
     NewPassword,
     PasskeyView,
@@ -64,8 +63,8 @@ def begin_totp(actor: Fresh, caller: Calls, services: Serves) -> TotpSecret:
     own(caller)
     secret = keep_factors.begin_totp(services.store, services.factors, actor)
     address = services.factors.totp_address(secret, actor.id)
-    picture = segno.make(address, error="m").svg_inline(scale=4, border=2, dark="#111", light="#fff")
-    return TotpSecret(secret=secret, address=address, qr=f"data:image/svg+xml,{quote(picture)}")
+    picture = segno.make(address, error="m").svg_data_uri(scale=4, border=2, dark="#111", light="#fff")
+    return TotpSecret(secret=secret, address=address, qr=picture)
 
 
 @router.post("/account/totp/confirm")
@@ -121,7 +120,7 @@ def renew_recovery_codes(actor: Fresh, caller: Calls, services: Serves) -> Recov
 
 
 @router.post("/invitations/show")
-def show_invitation(body: Invitation, request: Request, services: Serves, authenticator: Authenticates) -> Invited:
+def show_invitation(body: LinkSecret, request: Request, services: Serves, authenticator: Authenticates) -> Invited:
     """Who a one-time link is for. It stays good."""
     check_same_site(request.headers)
     authenticator.count_link(address_of(request))

@@ -141,13 +141,13 @@ class Invited(Model):
     name: str
 
 
-class Invitation(Model):
+class LinkSecret(Model):
     """The secret of a one-time link."""
 
     secret: str = Field(max_length=256)
 
 
-class Accept(Invitation):
+class Accept(LinkSecret):
     """The secret of a one-time link, and the password that its owner chose."""
 
     password: str = Field(min_length=12, max_length=1024)
