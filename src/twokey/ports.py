@@ -5,7 +5,7 @@ Rule: a step opens one transaction with `Store.begin`, and what it writes there 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -21,6 +21,7 @@ from twokey.domain.check import Check
 from twokey.domain.control import Control, State
 from twokey.domain.credentials import Passkey, Site
 from twokey.domain.decision import Decision
+from twokey.domain.elsewhere import Journey, Setting, Voucher
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
@@ -42,6 +43,7 @@ __all__ = [
     "Flags",
     "Gatekeeper",
     "Gatekeepers",
+    "IdentityProvider",
     "Ids",
     "Jobs",
     "Records",
@@ -117,6 +119,20 @@ class Factors(Protocol):
 
     def passkey_fits(self, site: Site, challenge: bytes, held: Passkey, answer: dict[str, Any]) -> int | None:
         """The passkey's new count of signatures, if it signed this challenge here."""
+        ...
+
+
+class IdentityProvider(Protocol):
+    """Somebody else who knows people, and vouches for them. What does not hold raises Unproven."""
+
+    name: str
+
+    def begin(self, callback: str, after: str, *, anew: bool, link: str) -> tuple[Setting, str]:
+        """What to remember of a sign-in, and the address that it leads to."""
+        ...
+
+    def finish(self, setting: Setting, answer: Mapping[str, str], now: datetime) -> Voucher:
+        """Whom the provider vouches for at the end of a journey."""
         ...
 
 
@@ -339,6 +355,7 @@ class UnitOfWork(Protocol):
     decisions: Records[Decision]
     users: Records[User]
     sessions: Records[Session]
+    journeys: Records[Journey]
     tokens: Records[Token]
     policies: Records[Policies]
     access_proposals: Records[AccessProposal]

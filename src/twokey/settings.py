@@ -7,12 +7,28 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
+class Provider:
+    """An OpenID provider that people may sign in by, and this server as its client.
+
+    `issuer` as the provider's own document names it. `name` stands on the button; without it the provider's host does.
+    `create` adds those whom nobody here knows, without roles.
+    """
+
+    issuer: str
+    client_id: str
+    secret: str = field(default="", repr=False)
+    name: str = ""
+    create: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Where data lies and where the server listens.
 
     `data` is the folder of the embedded stores. `database` is the control store's address; without it, SQLite in the
     data folder. `workers` is how many threads do the jobs of this process. `proxies` are the addresses or networks of
     reverse proxies that are believed when they say who is calling; what anybody else says of that is ignored.
+    `provider` is who people may sign in by beside their password.
     `audit_name` is what the audit log is called in its checkpoints; without it, a name made from its key.
 
     Of clients that evaluate here (OFREP): `origins` are the web origins whose pages may ask, `*` for any; `evaluations`
@@ -28,6 +44,7 @@ class Settings:
     secure_cookies: bool = False
     proxies: tuple[str, ...] = ()
     audit_name: str = ""
+    provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000
     visible_evaluations: int = 6_000

@@ -17,6 +17,7 @@ from twokey.adapters.signing import FileSigner
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.control import State
+from twokey.domain.elsewhere import Unproven
 from twokey.domain.errors import Refused
 from twokey.domain.identity import SYSTEM, Role, User
 from twokey.domain.job import JobKind
@@ -37,7 +38,7 @@ from twokey.steps import (
 from twokey.steps.manage_access import set_up
 from twokey.surfaces.app import Doors, create_app
 from twokey.surfaces.hub import Hub, make_ready
-from twokey.surfaces.services import Evaluating, Services
+from twokey.surfaces.services import Elsewhere, Evaluating, Services
 from twokey.worker import Work, Worker
 
 MINIMUM_PASSWORD = 12
@@ -91,6 +92,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         secrets=system,
         factors=factors,
         signer=signer,
+        elsewhere=_elsewhere(settings),
         clock=clock,
         hub=Hub(store),
         secure_cookies=settings.secure_cookies,
@@ -105,6 +107,19 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
     return Server(app=create_app(services), services=services, store=store, telemetry=telemetry, workers=workers)
+
+
+def _elsewhere(settings: Settings) -> Elsewhere | None:
+    chosen = settings.provider
+    if chosen is None:
+        return None
+    from twokey.adapters.oidc import OpenIdProvider
+
+    try:
+        provider = OpenIdProvider(chosen.issuer, chosen.client_id, chosen.secret, chosen.name)
+    except Unproven as error:
+        raise Invalid("oidc_issuer", error.reason, "an https address") from None
+    return Elsewhere(provider=provider, create=chosen.create)
 
 
 def jobs_of(store: Store, telemetry: Telemetry, signer: Signer | None = None) -> dict[JobKind, Work]:
@@ -172,6 +187,7 @@ def listener(server: Server, settings: Settings, *, grace: int = 3) -> uvicorn.S
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_keep_alive=75,  # longer than proxies keep a connection: none is closed under a request on its way
         proxy_headers=bool(settings.proxies),
         forwarded_allow_ips=list(settings.proxies),
         timeout_graceful_shutdown=grace,

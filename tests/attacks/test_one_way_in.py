@@ -36,6 +36,7 @@ MOVES = {
 STAYS = {
     ("POST", "/session"), ("DELETE", "/session"), ("DELETE", "/sessions"), ("DELETE", "/sessions/{id}"),
     ("POST", "/session/second"), ("POST", "/session/challenge"), ("POST", "/session/proof"),
+    ("POST", "/session/elsewhere"), ("POST", "/account/elsewhere"),
     ("POST", "/account/totp"), ("POST", "/account/totp/confirm"), ("DELETE", "/account/totp"),
     ("POST", "/account/passkeys/wish"), ("POST", "/account/passkeys"), ("DELETE", "/account/passkeys/{id}"),
     ("POST", "/account/recovery-codes"), ("POST", "/invitations/show"), ("POST", "/invitations/accept"),

@@ -1,7 +1,6 @@
 """The command line against the real server: one story, from an empty folder to a log that verifies without it."""
 
 import json
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -13,6 +12,7 @@ import pyotp
 import pytest
 
 from tests.cli.world import FakeTerminal, Result
+from tests.support.process import free_port
 from twokey.cli.exits import Exit
 from twokey.cli.main import run
 from twokey.cli.runtime import Runtime
@@ -43,9 +43,7 @@ class House:
 
     def __init__(self, home: Path) -> None:
         self.home, self.data = home, home / "data"
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = found.getsockname()[1]
+        self.port = free_port()
 
     def runs(self, *arguments: str, as_: str = "admin", terminal: FakeTerminal | None = None) -> Result:
         env = {"TWOKEY_URL": f"http://127.0.0.1:{self.port}", "XDG_STATE_HOME": str(self.home / as_)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 import uvicorn
 
+from tests.support.process import free_port
 from tests.support.server import Doors
 from tests.support.world import ENVIRONMENT, PROJECT, World
 from twokey.adapters import system
@@ -42,9 +42,7 @@ class Live:
     def __init__(self, world: World) -> None:
         self.world = world
         world.clock.now = datetime.now(UTC)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None

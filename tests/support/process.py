@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,11 +32,22 @@ PEOPLE = {
 T = TypeVar("T")
 
 
+FIRST_PORT, PORTS_EACH = 20_000, 1_000
+_ports = count()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that stays ours while what listens on it is stopped and started again.
+
+    The system gives none of these away by itself, and each worker of the tests has a range of its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = FIRST_PORT + worker * PORTS_EACH + next(_ports) % PORTS_EACH
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def eventually(look: Callable[[], T | None], *, seconds: float = 30.0, what: str = "it") -> T:
@@ -53,8 +65,10 @@ def eventually(look: Callable[[], T | None], *, seconds: float = 30.0, what: str
 class ServerProcess:
     """`twokey serve` over a data folder (and any database), started, killed and started again."""
 
-    def __init__(self, folder: Path, *controls: Control, database: str = "") -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(
+        self, folder: Path, *controls: Control, database: str = "", options: tuple[str, ...] = (), port: int = 0
+    ) -> None:
+        self.folder, self.port, self.options = folder, port or free_port(), options
         self.settings = Settings(data=folder, database=database, port=self.port)
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -102,6 +116,7 @@ class ServerProcess:
             str(self.folder),
             "--port",
             str(self.port),
+            *self.options,
         ]
         command += ["--database", self.settings.database] if self.settings.database else []
         self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "src"})

@@ -16,14 +16,20 @@ from twokey.domain.identity import SYSTEM, ActorKind, Scope
 from twokey.steps.manage_access import TokenRequest, create_token
 from twokey.surfaces.app import create_app
 from twokey.surfaces.hub import Hub
-from twokey.surfaces.services import Evaluating, Services
+from twokey.surfaces.services import Elsewhere, Evaluating, Services
 
 
 class Doors:
     """A server over a world, and clients of it: people who signed in, and holders of tokens."""
 
     def __init__(
-        self, world: World, signer: FileSigner | None = None, *, secure: bool = False, **evaluating: Any
+        self,
+        world: World,
+        signer: FileSigner | None = None,
+        *,
+        secure: bool = False,
+        elsewhere: Elsewhere | None = None,
+        **evaluating: Any,
     ) -> None:
         self.world, self.hub = world, Hub(world.store)
         services = Services(
@@ -32,6 +38,7 @@ class Doors:
             secrets=system,
             factors=factors,
             signer=signer,
+            elsewhere=elsewhere,
             secure_cookies=secure,
             clock=world.clock,
             hub=self.hub,

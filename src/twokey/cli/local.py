@@ -19,7 +19,7 @@ from twokey.cli.failures import Failure, usage
 from twokey.cli.output import tell
 
 if TYPE_CHECKING:
-    from twokey.settings import Settings
+    from twokey.settings import Provider, Settings
 
 SQLITE = "sqlite:///"
 
@@ -46,6 +46,8 @@ class Listening:
     workers: int = 1
     secure_cookies: bool = False
     proxies: tuple[str, ...] = ()
+    audit_name: str = ""
+    provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000
     visible_evaluations: int = 6_000

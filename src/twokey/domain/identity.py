@@ -120,11 +120,20 @@ SCHEDULE = Actor(id="schedule", kind=ActorKind.SCHEDULE)
 ANALYST = Actor(id="analyst", kind=ActorKind.AGENT, on_behalf_of="twokey")
 
 
+RESERVED = frozenset({SYSTEM.id, SCHEDULE.id, ANALYST.id, "anonymous"})
+
+
+def is_reserved(username: str) -> bool:
+    """Whether this is a name of the product itself, which nobody may have."""
+    return username in RESERVED or username.startswith(("token-", "session-"))
+
+
 class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A person who signs in. `password_hash` is Argon2id in its encoded form.
 
     It is empty for somebody who has no password: invited and not yet in, or signed in by an identity provider.
-    `recovery_hashes` are the sha256 of the recovery codes that are left.
+    `recovery_hashes` are the sha256 of the recovery codes that are left. `subject` is who this is to an identity
+    provider: its issuer and its name for them.
     """
 
     id: str
@@ -138,6 +147,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     passkeys: tuple[Passkey, ...] = ()
     recovery_hashes: tuple[str, ...] = ()
     invitation: Invitation | None = None
+    subject: str = ""
 
     @property
     def has_totp(self) -> bool:

@@ -21,9 +21,7 @@ from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.identity import (
     AGENT_DAYS,
     AGENT_SCOPES,
-    ANALYST,
     MOST_AGENT_TIME,
-    SCHEDULE,
     SYSTEM,
     Actor,
     ActorKind,
@@ -32,6 +30,7 @@ from twokey.domain.identity import (
     Session,
     Token,
     User,
+    is_reserved,
 )
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
@@ -41,7 +40,6 @@ from twokey.steps.publish import publish_first
 SESSION_LENGTH = timedelta(hours=12)
 HALF_LENGTH = timedelta(minutes=5)
 """For so long a right password waits for its second factor."""
-RESERVED = frozenset({SYSTEM.id, SCHEDULE.id, ANALYST.id, "anonymous"})
 
 
 def person(user: User) -> Actor:
@@ -57,7 +55,7 @@ def create_user(store: Store, actor: Actor, user: User) -> User:
 
 
 def _add_user(uow: UnitOfWork, actor: Actor, user: User) -> User:
-    if user.username in RESERVED or user.username.startswith(("token-", "session-")):
+    if is_reserved(user.username):
         raise Invalid("username", f"`{user.username}` is a name of the product itself", "another name")
     if uow.users.where(username=user.username, limit=1):
         raise Conflict(f"there is a user `{user.username}` already")

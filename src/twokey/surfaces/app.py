@@ -24,6 +24,7 @@ from twokey.surfaces.http_api import (
     audit,
     cases,
     changes,
+    elsewhere,
     events,
     flags,
     governance,
@@ -85,6 +86,7 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
     app.state.services, app.state.authenticator = services, authenticator
     for module in (
         session,
+        elsewhere,
         account,
         access,
         governance,

@@ -172,6 +172,11 @@ class Authenticator:
             raise Unauthenticated("the second factor is wrong, or was used before")
         manage_access.end_session(self._services.store, user.actor(), half.id)
 
+    def count_journey(self, address: str) -> None:
+        """Count a sign-in that sets out to an identity provider. Raises Throttled."""
+        if not self._throttle.journey(address):
+            raise Throttled(60)
+
     def count_link(self, address: str) -> None:
         """Count a try at a one-time link. Raises Throttled."""
         if not self._throttle.link(address):

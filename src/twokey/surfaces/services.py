@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from twokey.ports import Clock, Factors, Secrets, Signer, Store, Telemetry
+from twokey.ports import Clock, Factors, IdentityProvider, Secrets, Signer, Store, Telemetry
 from twokey.surfaces.hub import Hub
 
 
@@ -24,6 +24,14 @@ class Evaluating:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """The identity provider that people may sign in by; `create` adds those whom nobody here knows, without roles."""
+
+    provider: IdentityProvider
+    create: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """Handed to every surface by the composition root."""
 
@@ -32,6 +40,7 @@ class Services:
     secrets: Secrets
     factors: Factors
     signer: Signer | None = None
+    elsewhere: Elsewhere | None = None
     clock: Clock
     hub: Hub
     secure_cookies: bool = False

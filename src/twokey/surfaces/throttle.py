@@ -68,6 +68,10 @@ class Throttle:
         """Take one try at a code of this person; whether there was one left."""
         return self._limiter.hit(CODES, "code", name)
 
+    def journey(self, address: str) -> bool:
+        """Take one try at a sign-in by an identity provider from this address; whether there was one left."""
+        return self._limiter.hit(BY_ADDRESS, "journey", address)
+
     def link(self, address: str) -> bool:
         """Take one try at a one-time link from this address; whether there was one left."""
         return self._limiter.hit(TRIES, "link", address)

@@ -15,6 +15,9 @@ const place = (project: string, environment: string) => `/projects/${part(projec
 export const signIn = (body: T.SignIn) => post<T.SessionView | T.SecondNeeded>('/session', body);
 export const secondStep = (body: Partial<T.Second> & { ticket: string }) =>
   post<T.SessionView>('/session/second', body);
+export const ways = () => get<T.Ways>('/session/ways');
+export const setOut = (after: string) => post<T.Address>('/session/elsewhere', { after });
+export const setOutToBind = () => post<T.Address>('/account/elsewhere');
 export const challenge = (about: string) => post<T.Question>('/session/challenge', { about });
 export const giveProof = (body: Partial<T.Proven>) => post<null>('/session/proof', body);
 export const sessions = (signal?: AbortSignal) => get<T.OpenSession[]>('/sessions', signal);

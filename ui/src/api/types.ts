@@ -603,9 +603,15 @@ export interface Accept extends LinkSecret {
 export interface AccountView {
   username: string;
   has_password: boolean;
+  provider: boolean;
   totp: boolean;
   passkeys: PasskeyView[];
   recovery_codes: number;
+}
+
+/** Where the browser goes next. */
+export interface Address {
+  address: string;
 }
 
 export interface Code {
@@ -697,6 +703,12 @@ export interface SessionView {
   proofs: ('password' | 'totp' | 'passkey' | 'recovery_code')[];
 }
 
+/** A sign-in by the identity provider: to which page; `anew` has the person show themselves there again. */
+export interface SetOut {
+  after?: string;
+  anew?: boolean;
+}
+
 export interface SignIn {
   username: string;
   password: string;
@@ -707,4 +719,9 @@ export interface TotpSecret {
   secret: string;
   address: string;
   qr: string;
+}
+
+/** How people sign in here beside the password: the name of an identity provider, if there is one. */
+export interface Ways {
+  provider: string | null;
 }

@@ -22,6 +22,7 @@ from twokey.domain.case import Case
 from twokey.domain.change import Change
 from twokey.domain.check import Check
 from twokey.domain.decision import Decision
+from twokey.domain.elsewhere import Journey
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
@@ -128,6 +129,13 @@ TOKENS = Kind(
     type=Token,
     table=tables.tokens,
     columns=_fields("name", "kind", "project", "environment", "secret_hash"),
+    unique=(Unique(("secret_hash",)),),
+)
+JOURNEYS = Kind(
+    noun="journey",
+    type=Journey,
+    table=tables.journeys,
+    columns=_fields("secret_hash"),
     unique=(Unique(("secret_hash",)),),
 )
 POLICIES = Kind(noun="policy set", type=Policies, table=tables.policies, columns={})

@@ -176,6 +176,8 @@ tokens = _records(
     by=[("project", "environment")],
 )
 
+journeys = _records("journeys", Column("secret_hash", Text, nullable=False, unique=True))
+
 policies = _records("policies")
 
 access_proposals = _records("access_proposals", _text("status"), _text("author"), _text("digest"), by=[("status",)])

@@ -15,6 +15,7 @@ from twokey.domain.case import Case
 from twokey.domain.change import Change
 from twokey.domain.check import Check
 from twokey.domain.decision import Decision
+from twokey.domain.elsewhere import Journey
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
@@ -41,6 +42,7 @@ class SqlUnitOfWork:
         self.decisions: Records[Decision] = SqlRecords(transaction, kinds.DECISIONS)
         self.users: Records[User] = SqlRecords(transaction, kinds.USERS)
         self.sessions: Records[Session] = SqlRecords(transaction, kinds.SESSIONS)
+        self.journeys: Records[Journey] = SqlRecords(transaction, kinds.JOURNEYS)
         self.tokens: Records[Token] = SqlRecords(transaction, kinds.TOKENS)
         self.policies: Records[Policies] = SqlRecords(transaction, kinds.POLICIES)
         self.access_proposals: Records[AccessProposal] = SqlRecords(transaction, kinds.ACCESS_PROPOSALS)

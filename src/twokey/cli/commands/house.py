@@ -3,48 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from twokey.cli import options
+from twokey.cli import options, serving
 from twokey.cli.failures import usage
 from twokey.cli.output import answer, facts, heading, say, tell
 from twokey.cli.runtime import Runtime, runtime
+
+if TYPE_CHECKING:
+    from twokey.settings import Provider
 
 
 def serve(
     data: options.Data = Path("twokey-data"),
     database: options.Database = "",
-    host: Annotated[str, typer.Option(envvar="TWOKEY_HOST", help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="TWOKEY_PORT", min=0, max=65535, help="Port to listen on.")] = 8080,
-    workers: Annotated[int, typer.Option(envvar="TWOKEY_WORKERS", min=0, help="Threads that do the jobs.")] = 1,
-    secure_cookies: Annotated[
-        bool, typer.Option("--secure-cookies", envvar="TWOKEY_SECURE_COOKIES", help="Behind TLS: cookies by TLS only.")
-    ] = False,
-    proxy: Annotated[
-        list[str] | None,
-        typer.Option(envvar="TWOKEY_PROXIES", help="A reverse proxy that is believed, repeatable. [default: none]"),
-    ] = None,
-    origin: Annotated[
-        list[str] | None,
-        typer.Option(envvar="TWOKEY_ORIGINS", help="A web origin whose pages may evaluate, repeatable. [default: any]"),
-    ] = None,
-    evaluations: Annotated[
-        int, typer.Option(envvar="TWOKEY_EVALUATIONS", min=1, help="Evaluation requests a minute for each token.")
-    ] = 3_000_000,
-    visible_evaluations: Annotated[
-        int,
-        typer.Option(
-            envvar="TWOKEY_VISIBLE_EVALUATIONS", min=1, help="The same for each address that comes with a client key."
-        ),
-    ] = 6_000,
-    record_evaluations: Annotated[
-        bool,
-        typer.Option(
-            "--record-evaluations", envvar="TWOKEY_RECORD_EVALUATIONS", help="Keep what OFREP served as exposures."
-        ),
-    ] = False,
+    host: serving.Host = "127.0.0.1",
+    port: serving.Port = 8080,
+    workers: serving.Workers = 1,
+    secure_cookies: serving.SecureCookies = False,
+    proxy: serving.Proxies = None,
+    audit_name: serving.AuditName = "",
+    oidc_issuer: serving.OidcIssuer = "",
+    oidc_client: serving.OidcClient = "",
+    oidc_secret_file: serving.OidcSecretFile = None,
+    oidc_name: serving.OidcName = "",
+    oidc_create: serving.OidcCreate = False,
+    origin: serving.Origins = None,
+    evaluations: serving.Evaluations = 3_000_000,
+    visible_evaluations: serving.VisibleEvaluations = 6_000,
+    record_evaluations: serving.RecordEvaluations = False,
 ) -> None:
     """Run the server: control room, API, signals, evaluation, jobs."""
     from twokey.cli.local import Listening, Where
@@ -56,6 +45,8 @@ def serve(
         workers=workers,
         secure_cookies=secure_cookies,
         proxies=tuple(proxy or ()),
+        audit_name=audit_name,
+        provider=_provider(oidc_issuer, oidc_client, oidc_secret_file, oidc_name, create=oidc_create),
         origins=tuple(origin or ("*",)),
         evaluations=evaluations,
         visible_evaluations=visible_evaluations,
@@ -123,6 +114,23 @@ def demo(
 
     if code := run(auto=auto, port=port, json=json):
         raise typer.Exit(code)
+
+
+def _provider(issuer: str, client: str, secret_file: Path | None, name: str, *, create: bool) -> Provider | None:
+    """The identity provider that was asked for. Raises Failure for half of one."""
+    if not issuer:
+        return None
+    if not client:
+        raise usage("The OpenID provider has no client", "add --oidc-client, as the provider gave it")
+    try:
+        secret = secret_file.read_text("utf-8").strip() if secret_file else ""
+    except OSError as error:
+        raise usage(
+            f"The client's secret cannot be read: {error}", "give --oidc-secret-file a file that is there"
+        ) from None
+    from twokey.settings import Provider
+
+    return Provider(issuer=issuer, client_id=client, secret=secret, name=name, create=create)
 
 
 def register(app: typer.Typer) -> None:

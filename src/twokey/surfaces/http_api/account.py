@@ -41,6 +41,7 @@ def show_account(caller: Calls) -> AccountView:
     return AccountView(
         username=user.username,
         has_password=bool(user.password_hash),
+        provider=bool(user.subject),
         totp=user.has_totp,
         passkeys=[_passkey_view(each) for each in user.passkeys],
         recovery_codes=len(user.recovery_hashes),

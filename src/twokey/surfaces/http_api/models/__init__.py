@@ -72,6 +72,7 @@ from twokey.surfaces.http_api.models.session import (
     About,
     Accept,
     AccountView,
+    Address,
     Code,
     Invited,
     KeptPasskey,
@@ -86,8 +87,10 @@ from twokey.surfaces.http_api.models.session import (
     Second,
     SecondNeeded,
     SessionView,
+    SetOut,
     SignIn,
     TotpSecret,
+    Ways,
 )
 
 __all__ = [
@@ -95,6 +98,7 @@ __all__ = [
     "Accept",
     "AcceptedView",
     "AccountView",
+    "Address",
     "Approve",
     "BlastRadiusView",
     "CaseRow",
@@ -156,6 +160,7 @@ __all__ = [
     "SecondNeeded",
     "SeriesView",
     "SessionView",
+    "SetOut",
     "SignIn",
     "SignalView",
     "StageView",
@@ -171,5 +176,6 @@ __all__ = [
     "VerificationView",
     "VersionView",
     "WayView",
+    "Ways",
     "WrittenPolicyView",
 ]

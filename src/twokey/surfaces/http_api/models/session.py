@@ -87,6 +87,7 @@ class AccountView(Model):
 
     username: str
     has_password: bool
+    provider: bool
     totp: bool
     passkeys: list[PasskeyView]
     recovery_codes: int
@@ -139,6 +140,25 @@ class Invited(Model):
 
     username: str
     name: str
+
+
+class Ways(Model):
+    """How people sign in here beside the password: the name of an identity provider, if there is one."""
+
+    provider: str | None
+
+
+class SetOut(Model):
+    """A sign-in by the identity provider: to which page; `anew` has the person show themselves there again."""
+
+    after: str = Field(default="/cases", max_length=2000)
+    anew: bool = False
+
+
+class Address(Model):
+    """Where the browser goes next."""
+
+    address: str
 
 
 class LinkSecret(Model):

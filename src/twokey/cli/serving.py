@@ -1,0 +1,50 @@
+"""The options of `twokey serve`. Each has a variable `TWOKEY_...` of its own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Host = Annotated[str, typer.Option(envvar="TWOKEY_HOST", help="Address to listen on.")]
+Port = Annotated[int, typer.Option(envvar="TWOKEY_PORT", min=0, max=65535, help="Port to listen on.")]
+Workers = Annotated[int, typer.Option(envvar="TWOKEY_WORKERS", min=0, help="Threads that do the jobs.")]
+SecureCookies = Annotated[
+    bool, typer.Option("--secure-cookies", envvar="TWOKEY_SECURE_COOKIES", help="Behind TLS: cookies by TLS only.")
+]
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option(envvar="TWOKEY_PROXIES", help="A reverse proxy that is believed, repeatable. [default: none]"),
+]
+AuditName = Annotated[
+    str, typer.Option(envvar="TWOKEY_AUDIT_NAME", help="What the log is called in its checkpoints. [default: by key]")
+]
+OidcIssuer = Annotated[
+    str, typer.Option(envvar="TWOKEY_OIDC_ISSUER", help="An OpenID provider that people may sign in by.")
+]
+OidcClient = Annotated[str, typer.Option(envvar="TWOKEY_OIDC_CLIENT", help="This server's client id at it.")]
+OidcSecretFile = Annotated[
+    Path | None, typer.Option(envvar="TWOKEY_OIDC_SECRET_FILE", help="A file with the client's secret, if it has one.")
+]
+OidcName = Annotated[str, typer.Option(envvar="TWOKEY_OIDC_NAME", help="What people call it.")]
+OidcCreate = Annotated[
+    bool, typer.Option("--oidc-create", envvar="TWOKEY_OIDC_CREATE", help="Add whom nobody here knows, without roles.")
+]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option(envvar="TWOKEY_ORIGINS", help="A web origin whose pages may evaluate, repeatable. [default: any]"),
+]
+Evaluations = Annotated[
+    int, typer.Option(envvar="TWOKEY_EVALUATIONS", min=1, help="Evaluation requests a minute for each token.")
+]
+VisibleEvaluations = Annotated[
+    int,
+    typer.Option(
+        envvar="TWOKEY_VISIBLE_EVALUATIONS", min=1, help="The same for each address that comes with a client key."
+    ),
+]
+RecordEvaluations = Annotated[
+    bool,
+    typer.Option(
+        "--record-evaluations", envvar="TWOKEY_RECORD_EVALUATIONS", help="Keep what OFREP served as exposures."
+    ),
+]
