@@ -259,6 +259,10 @@ class AuditLog(Protocol):
         """Entries by index."""
         ...
 
+    def erase(self, person: str) -> int:
+        """Erase what is personal in the entries of somebody; how many values there were."""
+        ...
+
     def verify(self) -> Verification:
         """Walk the whole chain as it is stored, copies and head included; names the first entry that does not fit.
 

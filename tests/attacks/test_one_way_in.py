@@ -45,7 +45,7 @@ STAYS = {
     ("POST", "/tokens"), ("DELETE", "/tokens/{id}"),
     ("POST", "/access/proposals"), ("POST", "/access/proposals/{id}/approve"),
     ("POST", "/access/proposals/{id}/reject"), ("POST", "/access/proposals/{id}/withdraw"),
-    ("POST", "/reviews/{id}/close"),
+    ("POST", "/reviews/{id}/close"), ("POST", "/people/{username}/erase"),
     ("POST", "/proposals/{id}/reject"), ("POST", "/proposals/{id}/edit"), ("POST", "/proposals/{id}/withdraw"),
     ("POST", "/projects/{project}/environments/{environment}/flags/{key}/explain"),
     ("POST", "/cases/{id}/notes"), ("POST", "/cases/{id}/owner"), ("POST", "/cases/{id}/close"),

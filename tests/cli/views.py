@@ -289,6 +289,7 @@ def user() -> dict[str, Any]:
 
 def entry(index: int = 0, **changes: Any) -> dict[str, Any]:
     view = m.EntryView(
+        beside={}, salts={},
         index=index, at=ago(10), action="case.open", subject="case-7k2m9qa3xv4b",
         actor={"id": "analyst", "kind": "agent", "on_behalf_of": "twokey"}, outcome="done", project="support",
         environment="production", case="case-7k2m9qa3xv4b", detail={}, previous=DIGEST, hash=DIGEST,

@@ -23,6 +23,7 @@ from twokey.cli.progress import progress
 from twokey.cli.runtime import Runtime
 from twokey.documents.text import plain
 from twokey.domain.audit import GENESIS, Entry, Happening, Outcome, Verification, verify
+from twokey.domain.beside import Erasures
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,13 +39,15 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     environment: str = ""
     case: str | None = None
     detail: dict[str, Any] = {}
+    beside: dict[str, str] = {}
     previous: str
     hash: str
+    salts: dict[str, str] = {}
 
     def entry(self) -> Entry:
         """The entry it tells of."""
         happening = Happening(**{name: getattr(self, name) for name in Happening.__struct_fields__})
-        return Entry(index=self.index, at=self.at, happening=happening, previous=self.previous, hash=self.hash)
+        return _entry_of(self, happening)
 
 
 class _Happening(Happening, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -59,10 +62,22 @@ class _Nested(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     happening: _Happening
     previous: str
     hash: str
+    salts: dict[str, str] = {}
 
     def entry(self) -> Entry:
         """The entry it tells of."""
-        return Entry(index=self.index, at=self.at, happening=self.happening, previous=self.previous, hash=self.hash)
+        return _entry_of(self, self.happening)
+
+
+def _entry_of(line: _Line | _Nested, happening: Happening) -> Entry:
+    return Entry(
+        index=line.index,
+        at=line.at,
+        happening=happening,
+        previous=line.previous,
+        hash=line.hash,
+        salts=line.salts,
+    )
 
 
 @dataclass
@@ -113,11 +128,13 @@ def write_export(lines: Iterable[str], output: Path | None) -> int:
 def _verify(entries: Iterable[Entry], head: str) -> dict[str, object]:
     walk = _Walk(head or GENESIS, seen=not head or head == GENESIS)
     last = [GENESIS, 0]
+    erasures = Erasures()
 
     def watched() -> Iterator[Entry]:
         for entry in walk.watch(entries):
             yield entry
             # `verify` asks for the next entry only when this one holds.
+            erasures.see(entry)
             last[:] = [entry.hash, entry.index + 1]
 
     try:
@@ -125,6 +142,8 @@ def _verify(entries: Iterable[Entry], head: str) -> dict[str, object]:
             result = verify(watched())
     except _Unreadable as error:
         result = _broken(last, error.problem)
+    if result.ok and (missing := erasures.end()):
+        result = msgspec.structs.replace(result, ok=False, broken_at=missing[0], problem=missing[1])
     if result.ok and not walk.seen:
         result = _broken([result.head, result.entries], f"the log ends before it comes to {head}")
     return dict(msgspec.to_builtins(result))

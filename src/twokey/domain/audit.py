@@ -2,6 +2,7 @@
 
 Rules kept here:
 - an entry's hash covers the hash before it and the canonical JSON of all its content, its place and time included;
+- what is personal is kept beside it: the hash covers a commitment to it, so that it can be erased (`domain/beside`);
 - `verify` recomputes the whole chain and names the first entry that does not fit, and why;
 - an entry says who acted (person, agent on whose behalf, policy, schedule), what they did to what, and how it ended.
 """
@@ -11,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from twokey.domain.transparency.tree import EMPTY, node_hash
 from twokey.engine.canonical import canonical, digest
+from twokey.engine.errors import Invalid
 
 GENESIS = "sha256:" + "0" * 64
 LARGEST_LEAF = 65_535
@@ -31,7 +34,11 @@ class Outcome(StrEnum):
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is to be recorded, before it has its place in the chain."""
+    """What is to be recorded, before it has its place in the chain.
+
+    `beside` holds the commitments to those members of `detail` that are kept beside the entry. Whoever records
+    something leaves it empty; the log fills it.
+    """
 
     action: str
     subject: str
@@ -41,16 +48,52 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     environment: str = ""
     case: str | None = None
     detail: dict[str, Any] = {}
+    beside: dict[str, str] = {}
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One link of the chain. `index` starts at 0 and has no gaps."""
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One link of the chain. `index` starts at 0 and has no gaps.
+
+    `salts` belong to the members of the detail that are kept beside the entry and are known here.
+    """
 
     index: int
     at: datetime
     happening: Happening
     previous: str
     hash: str
+    salts: dict[str, str] = {}
+
+
+def committed(happening: Happening) -> Happening:
+    """What the hash covers of a happening: all but what is kept beside it, for which its commitments stand."""
+    if not happening.beside:
+        return happening
+    kept = {name: value for name, value in happening.detail.items() if name not in happening.beside}
+    return msgspec.structs.replace(happening, detail=kept)
+
+
+def commitment(salt: str, value: str) -> str:
+    """What binds a value to an entry that does not hold it."""
+    return "sha256:" + sha256(salt.encode() + value.encode()).hexdigest()
+
+
+def altered(entry: Entry) -> str:
+    """The first member of the detail that is not what the entry committed to; nothing where each is, or is gone."""
+    happening = entry.happening
+    for name, said in happening.beside.items():
+        if (name in happening.detail) != (name in entry.salts):
+            return name
+        if name in entry.salts and not _fits(said, entry.salts[name], happening.detail[name]):
+            return name
+    return next((name for name in entry.salts if name not in happening.beside), "")
+
+
+def _fits(said: str, salt: str, value: object) -> bool:
+    try:
+        return commitment(salt, canonical(value).decode()) == said
+    except (Invalid, UnicodeError):
+        return False
 
 
 def link(happening: Happening, index: int, previous: str, at: datetime) -> Entry:
@@ -60,7 +103,7 @@ def link(happening: Happening, index: int, previous: str, at: datetime) -> Entry
 
 def _hash(happening: Happening, index: int, previous: str, at: datetime) -> str:
     content = {"index": index, "at": msgspec.to_builtins(at), "previous": previous}
-    return digest(content | {"happening": msgspec.to_builtins(happening)})
+    return digest(content | {"happening": msgspec.to_builtins(committed(happening))})
 
 
 class Peaks:
@@ -92,7 +135,7 @@ class Peaks:
 def content_of(entry: Entry) -> bytes:
     """All that an entry's hash covers, as canonical JSON."""
     content = {"index": entry.index, "at": msgspec.to_builtins(entry.at), "previous": entry.previous}
-    return canonical(content | {"happening": msgspec.to_builtins(entry.happening)})
+    return canonical(content | {"happening": msgspec.to_builtins(committed(entry.happening))})
 
 
 def leaf_of(entry: Entry) -> bytes:
@@ -130,4 +173,6 @@ def _problem(entry: Entry, index: int, previous: str) -> str:
         return f"entry {index} does not follow the entry before it"
     if entry.hash != _hash(entry.happening, entry.index, entry.previous, entry.at):
         return f"entry {index} was altered: its content no longer has its hash"
+    if name := altered(entry):
+        return f"entry {index} was altered: its `{name}` is not what it committed to"
     return ""

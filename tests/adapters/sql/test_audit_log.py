@@ -171,6 +171,7 @@ def test_a_rewritten_entry_with_a_fresh_hash_breaks_the_next_one(log: SqlStore) 
     document += '"project":"support","subject":"case-9"}'
     values = f"subject = 'case-9', document = '{document}', hash = '{forged.hash}'"
     tamper(log, f"UPDATE audit_entries SET {values} WHERE position = 2")
+    tamper(log, "DELETE FROM audit_asides WHERE position = 2")
     found = verified(log)
     assert (found.broken_at, found.problem) == (3, "entry 3 does not follow the entry before it")
 

@@ -566,6 +566,7 @@ export interface WayView {
   approved_with_it: boolean;
 }
 
+/** An entry of the audit log: all that its hash covers. `beside` holds the commitments to those members of `detail` that can be erased, `salts` what they are checked with. */
 export interface EntryView {
   index: number;
   at: Timestamp;
@@ -577,8 +578,10 @@ export interface EntryView {
   environment: string;
   case: string | null;
   detail: Record<string, unknown>;
+  beside: Record<string, string>;
   previous: string;
   hash: string;
+  salts: Record<string, string>;
 }
 
 export interface VerificationView {

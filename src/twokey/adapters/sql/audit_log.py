@@ -3,6 +3,7 @@
 Rules kept here:
 - an entry takes its place while its transaction holds the head, so the chain has no gap and no fork;
 - the head says how many entries there are and what the last one's hash is, so that a lost tail is noticed;
+- what is personal is kept in a table of its own, from which it can be erased; an entry that is read has it again;
 - verification walks the *rows*: each column must be, byte for byte, what the entry it claims to be would be stored as.
   So an altered copy (the action a list shows, say) is found as surely as an altered document.
 """
@@ -10,16 +11,18 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from secrets import token_hex
 
 import msgspec
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from twokey.adapters.sql.audit_tree import AuditTree
 from twokey.adapters.sql.stored import Cell, copy, moment, parse_moment
-from twokey.adapters.sql.tables import audit_entries, audit_head
+from twokey.adapters.sql.tables import audit_asides, audit_entries, audit_head
 from twokey.adapters.sql.transaction import Transaction
-from twokey.domain.audit import GENESIS, Entry, Happening, Peaks, Verification, leaf_of, link, verify
+from twokey.domain.audit import GENESIS, Entry, Happening, Peaks, Verification, committed, leaf_of, link, verify
+from twokey.domain.beside import Aside, Erasures, put_back, set_aside
 from twokey.domain.errors import Conflict
 from twokey.domain.transparency import tree
 from twokey.domain.transparency.note import Note, read_note
@@ -27,6 +30,9 @@ from twokey.engine.canonical import canonical
 from twokey.engine.errors import Invalid
 
 PAGE = 1000
+SALT_BYTES = 16
+Asides = dict[int, list[Aside]]
+"""What is kept beside entries, by their position."""
 LAST = 10_000
 """Checkpoints that a verification looks at: the newest."""
 _position = audit_entries.c.position
@@ -42,13 +48,17 @@ class SqlAuditLog:
     def append(self, happening: Happening) -> Entry:
         """Add an entry at the time of the transaction."""
         count, last = self._head()
+        happening, asides = set_aside(happening, lambda: token_hex(SALT_BYTES))
         self._tree.catch_up(count, lambda start: self.entries(start=start, limit=PAGE))
         entry = link(happening, count, last, self._transaction.now)
         self._transaction.write(insert(audit_entries).values(**_row(entry)))
+        if asides:
+            kept = [{"position": count, **msgspec.structs.asdict(each)} for each in asides]
+            self._transaction.write(insert(audit_asides).values(kept))
         if self._transaction.write(update(audit_head).values(entries=count + 1, hash=entry.hash)) == 0:
             raise Conflict("the head of the audit log is missing", remedy="verify the log before anything is added")
         self._tree.add([entry])
-        return entry
+        return msgspec.structs.replace(entry, salts={each.field: each.salt for each in asides})
 
     def entries(
         self, *, start: int = 0, limit: int = 1000, case: str | None = None, newest_first: bool = False
@@ -58,7 +68,23 @@ class SqlAuditLog:
         if case is not None:
             query = query.where(audit_entries.c.case == copy(case))
         ordered = query.order_by(_position.desc() if newest_first else _position).limit(max(0, limit))
-        return tuple(_entry(row) for row in self._transaction.mappings(ordered))
+        rows = self._transaction.mappings(ordered)
+        asides = self._asides(rows)
+        return tuple(_entry(row, asides) for row in rows)
+
+    def erase(self, person: str) -> int:
+        """Erase what is personal in the entries of somebody; how many values there were."""
+        return self._transaction.write(delete(audit_asides).where(audit_asides.c.person == person))
+
+    def _asides(self, rows: Sequence[RowMapping]) -> Asides:
+        """What is kept beside these entries, by position."""
+        places = [row["position"] for row in rows if isinstance(row["position"], int)]
+        query = select(audit_asides).where(audit_asides.c.position.in_(places))
+        found: Asides = {}
+        for each in self._transaction.mappings(query) if places else ():
+            aside = Aside(field=each["field"], person=each["person"], salt=each["salt"], value=each["value"])
+            found.setdefault(each["position"], []).append(aside)
+        return found
 
     def verify(self) -> Verification:
         """Walk all that is stored, from the first entry to the head; name the first place where it does not fit.
@@ -72,6 +98,8 @@ class SqlAuditLog:
         count, last = self._head()
         if (count, last) != (walked.entries, walked.head):
             return _against_head(walked, count)
+        if missing := watch.missing():
+            return _broken(walked, missing[1], missing[0])
         if problem := watch.end() or self._against_tree(watch.peaks):
             return _broken(walked, problem)
         return walked
@@ -130,11 +158,12 @@ class SqlAuditLog:
         row = self._transaction.first(query.with_for_update() if self._transaction.writing else query)
         return (0, GENESIS) if row is None else (row.entries, row.hash)
 
-    def _rows(self) -> Iterator[RowMapping]:
-        """All rows in the order of their position, a page at a time."""
+    def _rows(self) -> Iterator[tuple[RowMapping, Asides]]:
+        """All rows in the order of their position, a page at a time, with what is kept beside the page."""
         page = self._page(-1)
         while page:
-            yield from page
+            asides = self._asides(page)
+            yield from ((row, asides) for row in page)
             page = self._page(page[-1]["position"])
 
     def _page(self, after: int) -> Sequence[RowMapping]:
@@ -150,7 +179,7 @@ class _Watch:
     """Builds the tree again while the log is walked, and looks at each checkpoint when the tree has its size."""
 
     def __init__(self, notes: Iterable[Note]) -> None:
-        self.peaks, self.problem = Peaks(), ""
+        self.peaks, self.problem, self._erasures = Peaks(), "", Erasures()
         self._said: dict[int, set[bytes]] = {}
         for each in notes:
             self._said.setdefault(each.checkpoint.size, set()).add(each.checkpoint.root)
@@ -158,10 +187,15 @@ class _Watch:
 
     def see(self, entry: Entry) -> None:
         """The next entry."""
+        self._erasures.see(entry)
         self.peaks.add(tree.leaf_hash(leaf_of(entry)))
         said = self._said.get(self.peaks.size)
         if said is not None and said != {self.peaks.root} and not self.problem:
             self.problem = f"the log is not the one that was signed: checkpoint {self.peaks.size} has another root"
+
+    def missing(self) -> tuple[int, str] | None:
+        """The first entry that lacks what nobody erased, and the sentence about it."""
+        return self._erasures.end()
 
     def end(self) -> str:
         """What is wrong once all has been seen."""
@@ -170,13 +204,13 @@ class _Watch:
         return self.problem
 
 
-def _walk(rows: Iterator[RowMapping], watch: _Watch) -> Verification:
+def _walk(rows: Iterator[tuple[RowMapping, Asides]], watch: _Watch) -> Verification:
     good = Verification(ok=True, entries=0, head=GENESIS)
     try:
-        for row in rows:
-            if problem := _problem(row, good):
+        for row, asides in rows:
+            if problem := _problem(row, asides, good):
                 return _broken(good, problem)
-            watch.see(_entry(row))
+            watch.see(_entry(row, asides))
             good = msgspec.structs.replace(good, entries=good.entries + 1, head=row["hash"])
     except DBAPIError as error:
         return _broken(good, f"entry {good.entries} was altered: it cannot be read ({error.orig})")
@@ -188,10 +222,10 @@ def _broken(good: Verification, problem: str, at: int | None = None) -> Verifica
     return msgspec.structs.replace(good, ok=False, broken_at=good.entries if at is None else at, problem=problem)
 
 
-def _problem(row: RowMapping, good: Verification) -> str:
+def _problem(row: RowMapping, asides: Asides, good: Verification) -> str:
     """What is wrong with the row that follows so many good ones."""
     try:
-        entry = _entry(row)
+        entry = _entry(row, asides)
         return verify([entry], previous=good.head, start=good.entries).problem or _copies(row, entry)
     except (ValueError, TypeError) as error:
         return f"entry {row['position']} was altered: it can no longer be read ({error})"
@@ -227,17 +261,18 @@ def _row(entry: Entry) -> dict[str, Cell]:
         "project": copy(happening.project),
         "environment": copy(happening.environment),
         "case": copy(happening.case),
-        "document": canonical(happening).decode(),
+        "document": canonical(committed(happening)).decode(),
         "previous": entry.previous,
         "hash": entry.hash,
     }
 
 
-def _entry(row: RowMapping) -> Entry:
-    return Entry(
+def _entry(row: RowMapping, asides: Asides) -> Entry:
+    entry = Entry(
         index=row["position"],
         at=parse_moment(row["at"]),
         happening=msgspec.json.decode(row["document"], type=Happening),
         previous=row["previous"],
         hash=row["hash"],
     )
+    return put_back(entry, asides.get(row["position"], ()))

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -174,6 +175,19 @@ tokens = _records(
     _text("environment"),
     Column("secret_hash", Text, nullable=False, unique=True),
     by=[("project", "environment")],
+)
+
+# What is personal in the log's entries: the entries hold commitments to it, and an erasure deletes it here.
+audit_asides = Table(
+    "audit_asides",
+    metadata,
+    Column("position", BigInteger, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("salt", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("position", "field"),
+    Index("ix_audit_asides_person", "person"),
 )
 
 journeys = _records("journeys", Column("secret_hash", Text, nullable=False, unique=True))

@@ -142,6 +142,27 @@ def accept_restored(
     return tell(said)
 
 
+@app.command("erase")
+def erase(
+    person: Annotated[str, typer.Argument(help="Whose personal data goes; their username stays.")],
+    reason: Annotated[str, typer.Option(help="Why, in a sentence. It stays on record.")],
+    username: options.Username = None,
+    password_stdin: options.PasswordStdin = False,
+    json: options.Json = False,
+) -> None:
+    """Erase what is personal of somebody from the log, which still verifies. For the security role."""
+    from twokey.cli.keys import Proof, confirm, present
+
+    world = runtime()
+    proof = Proof(username, password_stdin)
+    with present(world, proof) as me:
+        confirm(world, f"Erase what is personal of `{person}`? It cannot be brought back.", proof, None)
+        erased = me.turn(path("people", person, "erase"), {"reason": reason})
+    if json:
+        return answer(erased)
+    return tell(f"Erased: {erased['values']} values. The log verifies, and says so.")
+
+
 def _put(text: str, output: Path | None) -> None:
     if output is None:
         typer.echo(text, nl=False)

@@ -44,8 +44,10 @@ def entry_view(entry: Entry) -> EntryView:
         environment=entry.happening.environment,
         case=entry.happening.case,
         detail=happening.get("detail", {}),
+        beside=entry.happening.beside,
         previous=entry.previous,
         hash=entry.hash,
+        salts=entry.salts,
     )
 
 

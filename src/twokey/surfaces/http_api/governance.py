@@ -15,6 +15,7 @@ from twokey.domain.proposal import ProposalStatus
 from twokey.domain.review import Finding, Review
 from twokey.ports import UnitOfWork
 from twokey.steps import break_glass as glass
+from twokey.steps import erase_person as erase_person_step
 from twokey.steps import govern_access
 from twokey.surfaces.calls import Calls, Serves, StrictBodies, prove
 from twokey.surfaces.http_api.models.governance import (
@@ -24,6 +25,8 @@ from twokey.surfaces.http_api.models.governance import (
     BreakGlass,
     CloseReview,
     EnvironmentAccess,
+    Erase,
+    Erased,
     NewAccessProposal,
     OrderView,
     PersonAccess,
@@ -144,6 +147,14 @@ def close_review(id: str, body: CloseReview, request: Request, caller: Calls, se
     proof = prove(request, caller, body)
     closed = glass.close_review(services.store, caller.actor, id, Finding(body.found), body.note, proof)
     return _review(closed, overdue=False)
+
+
+@router.post("/people/{username}/erase")
+def erase_person(username: str, body: Erase, request: Request, caller: Calls, services: Serves) -> Erased:
+    """Erase what is personal of somebody. For another person of the security role, with fresh proof."""
+    proof = prove(request, caller, body)
+    count = erase_person_step.erase(services.store, caller.actor, username, proof, body.reason)
+    return Erased(person=username, values=count)
 
 
 def _show(services: Serves, id: str, actor: Actor) -> AccessProposalView:

@@ -99,6 +99,19 @@ class BreakGlass(Proven):
     case: str | None = None
 
 
+class Erase(Proven):
+    """Why what is personal of somebody is erased, and fresh proof."""
+
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class Erased(Model):
+    """How many values beside the log's entries are gone."""
+
+    person: str
+    values: int
+
+
 class ReviewView(Model):
     """The look back at one use of break-glass."""
 

@@ -9,6 +9,11 @@ from twokey.surfaces.shapes import Model
 
 
 class EntryView(Model):
+    """An entry of the audit log: all that its hash covers.
+
+    `beside` holds the commitments to those members of `detail` that can be erased, `salts` what they are checked with.
+    """
+
     index: int
     at: datetime
     action: str
@@ -19,8 +24,10 @@ class EntryView(Model):
     environment: str
     case: str | None
     detail: dict[str, Any]
+    beside: dict[str, str]
     previous: str
     hash: str
+    salts: dict[str, str]
 
 
 class VerificationView(Model):
