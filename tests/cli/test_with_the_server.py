@@ -176,3 +176,52 @@ def keep_totp(monkeypatch: pytest.MonkeyPatch, phone: Phone) -> None:
         phone.secret = address.partition("secret=")[2].partition("&")[0]
 
     monkeypatch.setattr("twokey.cli.commands.account._draw", read)
+
+
+def test_access_is_governed_and_glass_is_broken_from_the_terminal(house: House) -> None:
+    house.done("login", terminal=person("admin"))
+    for username in ("sefa", "mona"):
+        link = house.done("user", "create", username, "--name", username.title()).out.strip()
+        house.done("accept", link, as_=username, terminal=FakeTerminal(passwords=[PASSWORD] * 2))
+    why = ("--reason", "she is on call")
+    alone = house.done("access", "grant", "sefa", "security", *why, terminal=person("admin"))
+    assert "is applied" in alone.out, "until there are two, the first acts alone"
+    file = house.home / "edits.yaml"
+    edits = [
+        f"  - {{edit: grant_role, person: mona, grant: {role}}}" for role in ("release_manager@support", "break_glass")
+    ]
+    file.write_text("\n".join(["edits:", *edits]))
+    by_script = ("--username", "admin", "--password-stdin", "--json")
+    piped = FakeTerminal(piped=PASSWORD + "\n")
+    waiting = house.done("access", "propose", str(file), *why, *by_script, terminal=piped)
+    proposal = waiting.json
+    assert proposal["status"] == "pending"
+    assert "give mona the role `release_manager@support`" in proposal["says"]
+    refused = house.runs("access", "approve", proposal["id"], terminal=person("admin"))
+    assert refused.code == Exit.REFUSED, "the author never counts"
+    assert house.runs("access", "approve", proposal["id"]).code == Exit.USAGE, "a live session is no person"
+    agreed = house.done("access", "approve", proposal["id"], as_="sefa", terminal=person("sefa"))
+    assert "is applied" in agreed.out
+    assert "release_manager@support" in house.done("access", "show").out
+    assert proposal["id"] in house.done("access", "list").out
+    assert "she is on call" in house.done("access", "proposal", proposal["id"]).out
+    assert "No standing orders" in house.done("order", "list").err
+
+    drafted = house.done("proposal", "draft", "-", "--json", terminal=FakeTerminal(piped=DRAFT)).json["id"]
+    supposed = house.done("proposal", "gate", drafted, "--approves", "mona", "--approves", "role:platform_owner")
+    assert "If mona and role:platform_owner approved now" in supposed.out
+
+    broken = ("break-glass", "answer_profile", "--reason", "answers are wrong")
+    assert house.runs(*broken, terminal=FakeTerminal(["mona", "n"], [PASSWORD])).code == Exit.REFUSED
+    review = house.done(*broken, "--json", as_="mona", terminal=person("mona")).json
+    assert review["status"] == "open"
+    assert "open until" in house.done("review", "list").out
+    closing = ("review", "close", review["id"], "--found", "justified", "--note", "they were")
+    assert house.runs(*closing, as_="mona", terminal=person("mona")).code == Exit.REFUSED, (
+        "not by the person it is about"
+    )
+    assert "closed: justified" in house.done(*closing, as_="sefa", terminal=person("sefa")).out
+    assert review["id"] in house.done("review", "list", "--status", "closed").out
+    erased = house.done("audit", "erase", "mona", "--reason", "asked for", as_="sefa", terminal=person("sefa"))
+    assert "The log verifies" in erased.out + erased.err
+    assert house.done("audit", "verify", "--json").json["ok"] is True

@@ -17,7 +17,20 @@ from typing import Annotated
 
 import typer
 
-from twokey.cli.commands import access, account, audit, case, change, flag, house, policy, proposal, sign_in, snapshot
+from twokey.cli.commands import (
+    access,
+    account,
+    audit,
+    case,
+    change,
+    flag,
+    govern,
+    house,
+    policy,
+    proposal,
+    sign_in,
+    snapshot,
+)
 from twokey.cli.exits import Exit, table
 from twokey.cli.failures import Failure
 from twokey.cli.output import answer, tell
@@ -55,6 +68,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(access.tokens, name="token")
 app.add_typer(access.users, name="user")
 account.register(app)
+govern.register(app)
 app.add_typer(snapshot.app, name="snapshot")
 
 

@@ -136,6 +136,24 @@ def withdraw(id: Id, json: options.Json = False) -> None:
     _say_outcome(view, json)
 
 
+@app.command("gate")
+def gate(
+    id: Id,
+    approves: Annotated[
+        list[str], typer.Option(help="Suppose that this person (or `role:ROLE`) approved, repeatable.")
+    ],
+    json: options.Json = False,
+) -> None:
+    """What would the gate say if somebody approved? Nothing is turned by asking."""
+    with connect(runtime()) as server:
+        view = server.get(path("proposals", id, "gate"), approves=approves)
+    if json:
+        return answer(view)
+    from twokey.cli.pages.proposals import gate_page
+
+    return gate_page(view)
+
+
 def _answer(
     id: str, move: str, question: str, proof: Proof, body: View, json: bool, *, signs_digest: bool = True
 ) -> None:

@@ -160,6 +160,12 @@ def _who(key: View) -> str:
     return "you may turn it" if key["yours"] else ""
 
 
+def gate_page(view: View) -> None:
+    """The gate as it would be if these people approved."""
+    heading(f"If {' and '.join(view['people'])} approved now, the gate would be {view['gate']['status']}.")
+    section("Gate", _gate(view["gate"]))
+
+
 def _gate(gate: View) -> Iterator[str]:
     for child in gate["children"] or [gate]:
         yield f"{child['status']}: {child['sentence']}"
