@@ -124,6 +124,14 @@ def test_from_an_empty_folder_to_a_change_that_was_undone(house: House) -> None:
     file = house.home / "audit.ndjson"
     house.done("audit", "export", "-o", str(file))
     head = house.done("audit", "verify", "--offline", "--export", str(file), "--json").json["head"]
+    online = house.done("audit", "state", "--json").json
+    assert online["agrees"] is True
+    offline = house.done("audit", "state", "--export", str(file), "--json").json
+    assert (offline["revision"], offline["digest"]) == (online["revision"], online["digest"])
+    then = house.home / "then.json"
+    house.done("audit", "state", "--export", str(file), "--revision", "1", "-o", str(then))
+    assert house.done("snapshot", "validate", str(then), "--json").json["revision"] == 1
+    assert house.runs("audit", "state", "--revision", "99").code != 0
     database = f"sqlite:///{house.data / 'twokey.db'}"
     house.done("audit", "verify", "--offline", "--database", database, "--head", head)
     house.done("logout")

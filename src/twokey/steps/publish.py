@@ -39,6 +39,7 @@ from twokey.domain.operation import (
 from twokey.domain.permission import Verb
 from twokey.domain.policy import Environment, governs, required_roles, row_for
 from twokey.domain.proposal import Proposal, ProposalStatus
+from twokey.domain.rebuild import digests_of, initial_of
 from twokey.ports import Gatekeeper, UnitOfWork
 
 FORESEEN = 100
@@ -104,7 +105,7 @@ def publish(uow: UnitOfWork, before: State, operations: Sequence[Operation], by:
     )
     uow.flags.write(before, after, change.id, uow.now)
     uow.changes.add(change)
-    uow.audit.append(_entry(change, by))
+    uow.audit.append(_entry(change, by, after))
     sign_soon(uow)
     return change
 
@@ -139,7 +140,7 @@ def publish_first(uow: UnitOfWork, initial: State, actor: Actor) -> Change:
     uow.flags.write(before, after, change.id, uow.now)
     uow.changes.add(change)
     by = Publication(cause=Cause.SETUP, actor=actor, project=initial.project, environment=initial.environment)
-    uow.audit.append(_entry(change, by))
+    uow.audit.append(_entry(change, by, after))
     sign_soon(uow)
     return change
 
@@ -149,7 +150,8 @@ def sign_soon(uow: UnitOfWork) -> None:
     uow.jobs.enqueue(JobKind.SIGN_CHECKPOINT, "audit", uow.now)
 
 
-def _entry(change: Change, by: Publication) -> Happening:
+def _entry(change: Change, by: Publication, after: State) -> Happening:
+    """What happened, with all that the state can be built again from."""
     return Happening(
         action="change.apply",
         subject=change.id,
@@ -166,8 +168,10 @@ def _entry(change: Change, by: Publication) -> Happening:
             "revision_before": change.revision_before,
             "revision_after": change.revision_after,
             "operations": msgspec.to_builtins(change.operations),
+            "left": digests_of(after, change.flags, change.segments),
             "because": by.because,
         }
+        | ({"initial": initial_of(after)} if change.cause is Cause.SETUP else {})
         | ({"proposal": change.proposal} if change.proposal else {})
         | ({"undoes": change.undoes} if change.undoes else {}),
     )

@@ -584,6 +584,16 @@ export interface EntryView {
   salts: Record<string, string>;
 }
 
+/** The state of an environment, built again from the log: its snapshot's digest, beside that of what is stored. */
+export interface RebuiltView {
+  project: string;
+  environment: string;
+  revision: number;
+  digest: string;
+  stored: string;
+  agrees: boolean;
+}
+
 export interface VerificationView {
   ok: boolean;
   entries: number;

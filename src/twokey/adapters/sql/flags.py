@@ -18,13 +18,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, insert, select, update
 
 from twokey.adapters.sql.objects import Publish, SqlObjects
-from twokey.adapters.sql.stamps import CONTROL_STAMPS, SEGMENT_STAMPS
 from twokey.adapters.sql.stored import copy, parse_moment, read, write
 from twokey.adapters.sql.tables import control_versions, controls, environments, segment_versions, segments
 from twokey.adapters.sql.transaction import Transaction
 from twokey.domain.control import Control, State
 from twokey.domain.errors import Conflict, NotFound
 from twokey.domain.policy import Environment
+from twokey.domain.stamps import CONTROL_STAMPS, SEGMENT_STAMPS
 from twokey.engine.flag import Segment
 from twokey.ports import FlagVersion
 

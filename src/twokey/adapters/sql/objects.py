@@ -14,9 +14,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, insert, select
 
-from twokey.adapters.sql.stamps import Stamps
 from twokey.adapters.sql.stored import copy, moment, read, write
 from twokey.adapters.sql.transaction import Transaction
+from twokey.domain.stamps import Stamps
 
 T = TypeVar("T", bound=msgspec.Struct)
 

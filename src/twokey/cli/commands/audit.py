@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +12,13 @@ import typer
 from twokey.cli import options
 from twokey.cli.exits import Exit
 from twokey.cli.failures import usage
+from twokey.cli.files import write_text
 from twokey.cli.output import answer, mention_limit, tell
+from twokey.cli.place import choose
 from twokey.cli.runtime import runtime
 from twokey.cli.server import connect, path
 
+TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"]
 app = typer.Typer(no_args_is_help=True, help="The audit log: list, verify, export.")
 
 
@@ -140,6 +145,44 @@ def accept_restored(
         return answer({"accepted": accepted})
     said = "Accepted, and on record. The log goes on under a new name." if accepted else "Nothing contradicts the log."
     return tell(said)
+
+
+@app.command("state")
+def state(
+    revision: Annotated[int | None, typer.Option(min=0, help="As it was at this revision.")] = None,
+    at: Annotated[datetime | None, typer.Option(help="As it was at this time, in UTC.", formats=TIMES)] = None,
+    export: Annotated[Path | None, typer.Option(help="From this exported log, without a server.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="With --export: write it here.")] = None,
+    project: options.Project = None,
+    environment: options.Environment = None,
+    json: options.Json = False,
+) -> None:
+    """Build the flags of an environment again, from the log alone, as they were at a moment."""
+    world = runtime()
+    moment = at.replace(tzinfo=UTC) if at else None
+    if export is not None:
+        from twokey.cli.audit_state import rebuilt
+
+        snapshot = rebuilt(export, project, environment, revision, moment)
+        if output is not None:
+            write_text(output, snapshot.to_json().decode())
+        told = {"revision": snapshot.revision, "digest": snapshot.digest, "flags": len(snapshot.flags)}
+        return answer(told) if json else tell(f"Revision {snapshot.revision}, digest {snapshot.digest}.")
+    with connect(world) as server:
+        place = choose(world, server, project, environment)
+        asked = {"revision": revision, "at": moment.isoformat() if moment else None}
+        view = server.get(path("audit", "state"), project=place[0], environment=place[1], **asked)
+    if not json:
+        tell(f"Revision {view['revision']}, digest {view['digest']}: the log and the store {_agree(view)}.")
+    if json:
+        answer(view)
+    if not view["agrees"]:
+        raise typer.Exit(Exit.VERIFICATION_FAILED)
+    return None
+
+
+def _agree(view: Mapping[str, object]) -> str:
+    return "agree" if view["agrees"] else f"DO NOT AGREE: stored is {view['stored']}"
 
 
 @app.command("erase")

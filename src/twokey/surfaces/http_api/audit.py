@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -11,12 +13,14 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from twokey.domain.audit import Entry
 from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.identity import Actor
+from twokey.domain.rebuild import rebuild
 from twokey.domain.transparency.note import Note
 from twokey.domain.transparency.proof_file import InclusionProof
-from twokey.ports import Signer, Store
+from twokey.engine.errors import Invalid
+from twokey.ports import Signer, Store, UnitOfWork
 from twokey.steps import sign_checkpoint
 from twokey.surfaces.calls import Acts, Serves, StrictBodies
-from twokey.surfaces.http_api.models import EntryView, VerificationView
+from twokey.surfaces.http_api.models import EntryView, RebuiltView, VerificationView
 from twokey.surfaces.services import Services
 
 router = APIRouter(prefix="/audit", tags=["audit"], route_class=StrictBodies)
@@ -77,6 +81,41 @@ def verify_log(actor: Acts, services: Serves) -> VerificationView:
             problem = sign_checkpoint.contradiction(uow, services.signer.last())
             result = msgspec.structs.replace(result, ok=not problem, problem=problem)
     return VerificationView(**msgspec.to_builtins(result))
+
+
+@router.get("/state")
+def rebuild_state(
+    actor: Acts,
+    services: Serves,
+    project: str,
+    environment: str,
+    revision: Annotated[int | None, Query(ge=0, le=LAST)] = None,
+    at: datetime | None = None,
+) -> RebuiltView:
+    """The state of an environment at a revision or an instant, built again from the log, beside what is stored."""
+    _check(actor)
+    if at is not None and at.tzinfo is None:
+        raise Invalid("at", "has no time zone", "a time such as 2026-11-23T03:00:00Z")
+    with services.store.read() as uow:
+        uow.flags.environment(project, environment)
+        built = rebuild(_walk(uow), project, environment, revision=revision, at=at)
+        stored = uow.flags.state_at(project, environment, built.revision).snapshot()
+    snapshot = built.snapshot()
+    return RebuiltView(
+        project=project,
+        environment=environment,
+        revision=built.revision,
+        digest=snapshot.digest,
+        stored=stored.digest,
+        agrees=snapshot.digest == stored.digest,
+    )
+
+
+def _walk(uow: UnitOfWork) -> Iterator[Entry]:
+    start = 0
+    while page := uow.audit.entries(start=start, limit=PAGE):
+        yield from page
+        start = page[-1].index + 1
 
 
 @router.get("/export", response_class=StreamingResponse)

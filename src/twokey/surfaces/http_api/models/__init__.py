@@ -67,7 +67,13 @@ from twokey.surfaces.http_api.models.proposals import (
     TransitionView,
     WayView,
 )
-from twokey.surfaces.http_api.models.records import AcceptedView, EntryView, RefusedRecord, VerificationView
+from twokey.surfaces.http_api.models.records import (
+    AcceptedView,
+    EntryView,
+    RebuiltView,
+    RefusedRecord,
+    VerificationView,
+)
 from twokey.surfaces.http_api.models.session import (
     About,
     Accept,
@@ -151,6 +157,7 @@ __all__ = [
     "ProposalView",
     "Prove",
     "Question",
+    "RebuiltView",
     "RecoveryCodes",
     "RefusedRecord",
     "Reject",

@@ -30,6 +30,17 @@ class EntryView(Model):
     salts: dict[str, str]
 
 
+class RebuiltView(Model):
+    """The state of an environment, built again from the log: its snapshot's digest, beside that of what is stored."""
+
+    project: str
+    environment: str
+    revision: int
+    digest: str
+    stored: str
+    agrees: bool
+
+
 class VerificationView(Model):
     ok: bool
     entries: int
