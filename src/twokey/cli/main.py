@@ -17,7 +17,19 @@ from typing import Annotated
 
 import typer
 
-from twokey.cli.commands import access, audit, case, change, flag, house, policy, proposal, sign_in, snapshot
+from twokey.cli.commands import (
+    access,
+    audit,
+    case,
+    change,
+    environment,
+    flag,
+    house,
+    policy,
+    proposal,
+    sign_in,
+    snapshot,
+)
 from twokey.cli.exits import Exit, table
 from twokey.cli.failures import Failure
 from twokey.cli.output import answer, tell
@@ -47,6 +59,7 @@ app = typer.Typer(
 house.register(app)
 sign_in.register(app)
 app.add_typer(flag.app, name="flag")
+app.add_typer(environment.app, name="env")
 app.add_typer(case.app, name="case")
 app.add_typer(proposal.app, name="proposal")
 app.add_typer(change.app, name="change")
