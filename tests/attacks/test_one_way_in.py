@@ -27,6 +27,7 @@ from twokey.wiring import jobs_of
 SOURCE = Path(inspect.getfile(create_api)).parents[1]
 MOVES = {
     ("POST", "/proposals"): "where an environment takes no keys, a person's draft is applied: apply_change",
+    ("POST", "/proposals/copy"): "a draft as well, of a copy: apply_change, where no keys are taken",
     ("POST", "/proposals/{id}/approve"): "the last key: review_proposal",
     ("POST", "/proposals/{id}/apply"): "apply_change",
     ("POST", "/changes/{id}/reverse"): "reverse_change",
@@ -56,6 +57,7 @@ STAYS = {
 JOBS_THAT_MOVE = {JobKind.APPLY_SCHEDULED, JobKind.ASK_ORDERS}
 COMMANDS_THAT_MOVE = {
     ("proposal", "approve"), ("proposal", "apply"), ("proposal", "draft"), ("change", "reverse"), ("flag", "create"),
+    ("flag", "copy"), ("env", "copy"),
 }  # fmt: skip
 
 

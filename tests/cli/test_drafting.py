@@ -170,3 +170,34 @@ class TestCase:
         assert ended.code == Exit.USAGE
         assert "--review-date" in ended.err
         assert ines.server.asked == []
+
+
+class TestCopy:
+    @pytest.fixture
+    def copier(self, ines: Person) -> Person:
+        ines.server.on("POST", "proposals/copy", views.proposal(), 201)
+        return ines
+
+    def test_flags_from_another_environment(self, copier: Person) -> None:
+        ended = copier.runs("flag", "copy", "one", "two", "--from", "staging", "--reason", "it held", *PLACE)
+        assert ended.code == 0
+        assert copier.server.body("proposals/copy") == {
+            "project": "support",
+            "environment": "production",
+            "from_environment": "staging",
+            "flags": ["one", "two"],
+            "reason": "it held",
+        }
+        assert "Nothing has changed" in ended.err
+
+    def test_a_whole_environment(self, copier: Person) -> None:
+        ended = copier.runs(
+            "env", "copy", "staging", "production", "--reason", "it held", "--project", "support", "--json"
+        )
+        assert ended.json["id"] == views.proposal()["id"]
+        assert copier.server.body("proposals/copy") == {
+            "project": "support",
+            "environment": "production",
+            "from_environment": "staging",
+            "reason": "it held",
+        }

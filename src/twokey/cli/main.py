@@ -23,6 +23,7 @@ from twokey.cli.commands import (
     audit,
     case,
     change,
+    environment,
     flag,
     govern,
     house,
@@ -60,6 +61,7 @@ app = typer.Typer(
 house.register(app)
 sign_in.register(app)
 app.add_typer(flag.app, name="flag")
+app.add_typer(environment.app, name="env")
 app.add_typer(case.app, name="case")
 app.add_typer(proposal.app, name="proposal")
 app.add_typer(change.app, name="change")

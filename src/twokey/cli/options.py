@@ -12,6 +12,7 @@ Project = Annotated[str | None, typer.Option(help="Project. [default: TWOKEY_PRO
 Environment = Annotated[
     str | None, typer.Option(help="Environment. [default: TWOKEY_ENVIRONMENT, or the only one there is]")
 ]
+Reason = Annotated[str, typer.Option(help="Why; approvers read this.")]
 Limit = Annotated[int, typer.Option(min=1, max=500, help="Show at most so many.")]
 Username = Annotated[str | None, typer.Option(help="Who you are. [default: you are asked]")]
 PasswordStdin = Annotated[

@@ -443,6 +443,18 @@ export interface ChangeView {
   may_reverse: boolean;
 }
 
+/** A draft that makes flags in one environment what they are in another, with the segments that they need. Without `flags`, all that the source publishes. Flags that were not asked for stay as they are. */
+export interface CopyFlags {
+  project: string;
+  from_environment: string;
+  environment: string;
+  flags?: string[];
+  case?: string | null;
+  reason: string;
+  apply?: 'when_open' | 'manual' | 'at';
+  apply_at?: Timestamp | null;
+}
+
 /** An edit makes a new proposal with a new digest and no approvals. */
 export interface EditProposal {
   digest: string;
@@ -539,9 +551,10 @@ export interface Reject extends Proven {
   note: string;
 }
 
-/** Undo a change: `reverse` restores what was, `rollback` goes to the baseline. */
+/** Undo a change: `reverse` restores what was, `rollback` goes to the baseline. A reverse that deletes a flag again needs a code-reference review by a person, as every deletion does. */
 export interface ReverseChange extends Prove {
   way?: 'reverse' | 'rollback';
+  code_reference_review?: string;
 }
 
 /** Either the change that undid it, or, where undoing widens, the proposal that now waits for its own keys. */

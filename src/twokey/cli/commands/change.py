@@ -59,6 +59,9 @@ def reverse_change(
     id: Id,
     way: Annotated[Way, typer.Option(help="reverse restores what was; rollback goes to the baseline.")] = Way.REVERSE,
     note: options.Note = "",
+    review: Annotated[
+        str, typer.Option("--code-reference-review", help="Where you looked, if undoing it deletes a flag.")
+    ] = "",
     username: options.Username = None,
     password_stdin: options.PasswordStdin = False,
     json: options.Json = False,
@@ -71,7 +74,8 @@ def reverse_change(
             with aside():
                 _show(person, id, way)
         confirm(world, f"Undo it by its {way.value} now?", proof, None)
-        result = person.turn(path("changes", id, "reverse"), {"way": way.value, "note": note})
+        reviewed = {"code_reference_review": review} if review else {}
+        result = person.turn(path("changes", id, "reverse"), {"way": way.value, "note": note, **reviewed})
     if json:
         return answer(result)
     say(result["sentence"])

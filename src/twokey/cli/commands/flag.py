@@ -1,4 +1,4 @@
-"""`twokey flag`: look at flags, ask why somebody gets what, draft a new one."""
+"""`twokey flag`: look at flags, ask why somebody gets what, draft a new one or a copy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from twokey.cli.place import address, choose
 from twokey.cli.runtime import runtime
 from twokey.cli.server import connect, path
 
-app = typer.Typer(no_args_is_help=True, help="Flags: list, show, explain, draft a new one.")
+app = typer.Typer(no_args_is_help=True, help="Flags: list, show, explain, draft a new one, copy.")
 Key = Annotated[str, typer.Argument(help="The flag's key.")]
 
 
@@ -129,6 +129,24 @@ def create_flag(
     from twokey.cli.pages.proposals import proposal_page
 
     return proposal_page(view)
+
+
+@app.command("copy")
+def copy_flags(
+    keys: Annotated[list[str], typer.Argument(help="The flags' keys.")],
+    source: Annotated[str, typer.Option("--from", help="The environment that has them as they shall be.")],
+    reason: options.Reason,
+    project: options.Project = None,
+    environment: options.Environment = None,
+    json: options.Json = False,
+) -> None:
+    """Draft what makes flags in an environment what they are in another, with the segments they need."""
+    world = runtime()
+    from twokey.cli.copies import draft_copy
+
+    with connect(world) as server:
+        place = choose(world, server, project, environment)
+        draft_copy(server, place, source, keys, reason, json=json)
 
 
 def _guardrails(file: str) -> list[Any]:

@@ -52,6 +52,7 @@ def reverse(id: str, body: ReverseChange, request: Request, caller: Calls, servi
         return ReverseResult(change=change, proposal=None, sentence=undoing.sentence)
     with services.store.read() as uow:
         wanted = _open_case(uow, undoing.draft)
+    wanted = msgspec.structs.replace(wanted, code_reference_review=body.code_reference_review)
     proposal = draft_proposal.draft(services.store, services.telemetry, caller.actor, wanted)
     return ReverseResult(change=None, proposal=proposal.id, sentence=undoing.sentence)
 

@@ -10,12 +10,13 @@ from twokey.domain.drafting import Draft
 from twokey.domain.identity import SCHEDULE, Actor, Scope
 from twokey.domain.operation import parse_operations
 from twokey.domain.proposal import ApplyMode, Proposal
-from twokey.steps import apply_change, draft_proposal, review_proposal
+from twokey.steps import apply_change, copy_flags, draft_proposal, review_proposal
 from twokey.steps.publish import gate_of, suppose_approvals
 from twokey.surfaces.auth import need_scope
 from twokey.surfaces.calls import Acts, Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.models import (
     Approve,
+    CopyFlags,
     EditProposal,
     NewProposal,
     ProposalRow,
@@ -64,6 +65,28 @@ def draft(body: NewProposal, actor: Acts, services: Serves) -> ProposalView:
         apply=ApplyMode(body.apply),
         apply_at=body.apply_at,
     )
+    return _drafted(services, actor, wanted)
+
+
+@router.post("/copy", status_code=201)
+def copy(body: CopyFlags, actor: Acts, services: Serves) -> ProposalView:
+    """Draft what makes flags in one environment what they are in another. It waits for its keys like any other."""
+    need_scope(actor, Scope.PROPOSALS_WRITE)
+    wanted = copy_flags.Copy(
+        project=body.project,
+        source=body.from_environment,
+        environment=body.environment,
+        flags=tuple(body.flags),
+        reason=body.reason,
+        case=body.case,
+        apply=ApplyMode(body.apply),
+        apply_at=body.apply_at,
+    )
+    return _drafted(services, actor, copy_flags.plan(services.store, actor, wanted))
+
+
+def _drafted(services: Services, actor: Actor, wanted: Draft) -> ProposalView:
+    """The proposal of a draft; live already, where it is a person's and the environment takes no keys."""
     drafted = draft_proposal.draft(services.store, services.telemetry, actor, wanted)
     if actor.may_turn_key:
         drafted = apply_change.apply_at_once(services.store, actor, drafted.id)

@@ -122,6 +122,22 @@ class NewProposal(Model):
     apply_at: datetime | None = None
 
 
+class CopyFlags(Model):
+    """A draft that makes flags in one environment what they are in another, with the segments that they need.
+
+    Without `flags`, all that the source publishes. Flags that were not asked for stay as they are.
+    """
+
+    project: str
+    from_environment: str
+    environment: str
+    flags: list[str] = Field(default_factory=list, max_length=200)
+    case: str | None = None
+    reason: str = Field(min_length=1, max_length=4000)
+    apply: Literal["when_open", "manual", "at"] = "when_open"
+    apply_at: datetime | None = None
+
+
 class EditProposal(Model):
     """An edit makes a new proposal with a new digest and no approvals."""
 
@@ -151,9 +167,13 @@ class Prove(Proven):
 
 
 class ReverseChange(Prove):
-    """Undo a change: `reverse` restores what was, `rollback` goes to the baseline."""
+    """Undo a change: `reverse` restores what was, `rollback` goes to the baseline.
+
+    A reverse that deletes a flag again needs a code-reference review by a person, as every deletion does.
+    """
 
     way: Literal["reverse", "rollback"] = "reverse"
+    code_reference_review: str = Field(default="", max_length=2000)
 
 
 class ReverseResult(Model):
