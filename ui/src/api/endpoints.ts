@@ -84,6 +84,9 @@ export const change = (id: string, signal?: AbortSignal) => get<T.ChangeView>(`/
 export const reverse = (id: string, body: T.ReverseChange) =>
   post<T.ReverseResult>(`/changes/${part(id)}/reverse`, body);
 
+export const openReviews = (signal?: AbortSignal) => get<T.ReviewView[]>('/reviews?status=open', signal);
+export const closeReview = (id: string, body: T.CloseReview) => post<T.ReviewView>(`/reviews/${part(id)}/close`, body);
+
 export const policy = (signal?: AbortSignal) => get<T.PolicyView>('/policy', signal);
 export const matrix = (project: string, environment: string, signal?: AbortSignal) =>
   get<T.MatrixView>(`/policy/matrix${query({ project, environment })}`, signal);

@@ -365,6 +365,30 @@ export interface VersionView {
   applied_by: string;
 }
 
+/** What a review found, and fresh proof. */
+export interface CloseReview extends Proven {
+  found: 'justified' | 'avoidable' | 'abuse';
+  note: string;
+}
+
+/** The look back at one use of break-glass. */
+export interface ReviewView {
+  id: string;
+  project: string;
+  environment: string;
+  change: string;
+  person: string;
+  reason: string;
+  opened_at: Timestamp;
+  due_at: Timestamp;
+  overdue: boolean;
+  status: 'open' | 'closed';
+  closed_by: string | null;
+  closed_at: Timestamp | null;
+  found: 'justified' | 'avoidable' | 'abuse' | null;
+  note: string;
+}
+
 /** An answer, and the policies that decided it. */
 export interface MatrixCell {
   says: string;

@@ -49,6 +49,7 @@ from twokey.surfaces.http_api.models.flags import (
     LineView,
     VersionView,
 )
+from twokey.surfaces.http_api.models.governance import CloseReview, ReviewView
 from twokey.surfaces.http_api.models.policy import MatrixCell, MatrixRow, MatrixView, PolicyView, WrittenPolicyView
 from twokey.surfaces.http_api.models.proposals import (
     Approve,
@@ -114,6 +115,7 @@ __all__ = [
     "CheckView",
     "CitationView",
     "CloseCase",
+    "CloseReview",
     "Code",
     "CopyFlags",
     "CreatedToken",
@@ -165,6 +167,7 @@ __all__ = [
     "Reject",
     "ReverseChange",
     "ReverseResult",
+    "ReviewView",
     "Second",
     "SecondNeeded",
     "SeriesView",
