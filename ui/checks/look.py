@@ -73,6 +73,7 @@ SHOTS: tuple[tuple[str, str, Act | None], ...] = (
     ("flags-empty", "/flags/support/staging", None),
     ("flag", FLAG, None),
     ("flag-explained", FLAG, _explain),
+    ("account", "/account", None),
     ("policy", "/policy", None),
     ("policy-deciding", "/policy", _decide),
     ("audit", "/audit", _press("Verify the chain")),

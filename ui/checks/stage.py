@@ -84,5 +84,5 @@ class Watched:
         self.page.goto(BASE + path)
         self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.get_by_role("navigation", name="Main").wait_for()

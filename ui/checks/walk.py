@@ -21,7 +21,7 @@ def signing_in_leads_to_the_page_that_was_asked_for(browser: Browser) -> list[Wa
     page.goto(BASE + PROPOSAL)
     page.get_by_label("Username").fill("mara")
     page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("username or password is wrong", ignore_case=True)
     expect(page.get_by_label("Username")).to_have_value("mara")
     page.get_by_label("Password").fill(PASSWORD)

@@ -39,7 +39,7 @@ const problem = (status, kind, title, detail, more = {}) => ({
 const ok = (body, status = 200) => ({ status, body });
 const PROOF = problem(403, 'refused', 'Refused', 'the password does not fit: fresh proof is needed for this digest');
 const proven = (body) => body.password === data.PASSWORD;
-const session = () => ({ ...state.signedIn, csrf: 'csrf-1', expires_at: data.ahead(420) });
+const session = () => ({ ...state.signedIn, csrf: 'csrf-1', proofs: ['password'], expires_at: data.ahead(420) });
 const place = '/projects/support/environments/production';
 const notFound = (what) => problem(404, 'not-found', 'Not found', `there is no ${what}`);
 
@@ -259,6 +259,38 @@ const ROUTES = [
   ],
 ];
 
+ROUTES.push(
+  ['GET', /^\/reviews$/, () => ok([])],
+  [
+    'GET',
+    /^\/account$/,
+    () =>
+      ok({
+        username: state.signedIn.username,
+        has_password: true,
+        provider: false,
+        totp: false,
+        passkeys: [{ id: 'key-1', name: 'laptop', site: 'localhost', created_at: data.ago(9000) }],
+        recovery_codes: 10,
+      }),
+  ],
+  [
+    'GET',
+    /^\/sessions$/,
+    () =>
+      ok([
+        {
+          id: 'session-1',
+          label: 'Firefox on Linux',
+          created_at: data.ago(60),
+          last_seen: data.ago(0),
+          expires_at: data.ahead(600),
+          this: true,
+        },
+      ]),
+  ],
+);
+
 function audit(query) {
   const of = query.get('case');
   const kept = state.entries.filter(
@@ -269,6 +301,7 @@ function audit(query) {
 }
 
 function answer(method, path, body, query) {
+  if (path === '/session/ways') return ok({ provider: 'Example' });
   if (method === 'POST' && path === '/session') {
     const person = data.people[body.username];
     if (!person || body.password !== data.PASSWORD)
