@@ -27,6 +27,7 @@ from twokey.wiring import jobs_of
 SOURCE = Path(inspect.getfile(create_api)).parents[1]
 MOVES = {
     ("POST", "/proposals"): "where an environment takes no keys, a person's draft is applied: apply_change",
+    ("POST", "/proposals/joint"): "drafts as well, of several environments: apply_change, where none takes keys",
     ("POST", "/proposals/copy"): "a draft as well, of a copy: apply_change, where no keys are taken",
     ("POST", "/proposals/{id}/approve"): "the last key: review_proposal",
     ("POST", "/proposals/{id}/apply"): "apply_change",

@@ -22,9 +22,9 @@ from twokey.domain.identity import SYSTEM, Actor
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
 from twokey.steps.apply_change import apply, apply_scheduled
+from twokey.steps.ask_gate import gate_of
 from twokey.steps.draft_proposal import Edit, draft, edit
 from twokey.steps.manage_access import create_environment
-from twokey.steps.publish import gate_of
 from twokey.steps.review_proposal import approve
 
 

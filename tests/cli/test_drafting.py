@@ -49,6 +49,21 @@ class TestDraft:
         author.runs("proposal", "draft", "-", "--environment", "staging")
         assert author.server.body("proposals")["environment"] == "staging"
 
+    def test_parts_in_several_environments_are_drafted_together(self, author: Person) -> None:
+        operations = DRAFT["operations"]
+        wanted = {
+            "reason": "it harms",
+            "project": "support",
+            "parts": [{"environment": each, "operations": operations} for each in ("production", "eu")],
+        }
+        pair = [views.proposal(), views.proposal(id="proposal-2")]
+        author.server.on("POST", "proposals/joint", pair, 201)
+        author.terminal.piped = json.dumps(wanted)
+        ended = author.runs("proposal", "draft", "-")
+        assert ended.code == 0
+        assert author.server.body("proposals/joint") == wanted
+        assert f"Drafted {pair[0]['id']} and proposal-2" in ended.err
+
     @pytest.mark.parametrize("text", ["[]", "just words", "{a: [1,", "!!python/object/apply:os.system [id]", ""])
     def test_what_is_no_proposal_is_not_sent(self, author: Person, text: str) -> None:
         author.terminal.piped = text

@@ -27,7 +27,7 @@ def person(ines: Person) -> Person:
         ines.server.on("POST", f"proposals/{ID}/{move}", views.applied())
     ines.server.on("GET", f"proposals/{ID}", views.proposal())
     ines.server.on("GET", "changes/change-1", views.change())
-    undone = {"change": "change-2", "proposal": None, "sentence": "undone: the rollback narrows"}
+    undone = {"change": "change-2", "proposal": None, "together": [], "sentence": "undone: the rollback narrows"}
     ines.server.on("POST", "changes/change-1/reverse", undone)
     ines.env = {}
     return ines

@@ -37,6 +37,7 @@ READS: dict[str, tuple[tuple[str, ...], str, Any]] = {
         [views.proposal_row(), views.proposal_row(status="superseded", effect="widens")],
     ),
     "proposal-show": (("proposal", "show", PROPOSAL), f"proposals/{PROPOSAL}", views.proposal()),
+    "proposal-show-joint": (("proposal", "show", PROPOSAL), f"proposals/{PROPOSAL}", views.joint()),
     "change-list": (("change", "list"), "changes", [views.change()]),
     "change-show": (("change", "show", "change-1"), "changes/change-1", views.change()),
     "audit-list": (("audit", "list"), "audit", [views.entry(41), views.entry(42, outcome="refused")]),

@@ -131,10 +131,18 @@ def proposal(**changes: Any) -> dict[str, Any]:
             ],
             by_attribute={"plan": {"pro": 150, "enterprise": 38}},
         ),
-        base_revision=18, apply="when_open", apply_at=None, supersedes=None, change=None,
+        base_revision=18, apply="when_open", apply_at=None, supersedes=None, joint=[], change=None,
         may=["approve", "reject"], why_not="",
     )  # fmt: skip
     return m.ProposalView.model_validate(view.model_dump() | changes).model_dump(mode="json")
+
+
+def joint() -> dict[str, Any]:
+    """A proposal that stands together with one in another environment."""
+    alone = m.ProposalView.model_validate(proposal())
+    shared = {name: getattr(alone, name) for name in m.JointView.model_fields}
+    other = m.JointView.model_validate(shared | {"id": "proposal-eu", "environment": "eu"})
+    return proposal(joint=[other])
 
 
 def applied(**changes: Any) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def test_broken_glass_is_told_on_every_page_until_somebody_else_closes_the_revie
             page.get_by_label("Password").fill(PASSWORD)
             page.get_by_role("button", name="Sign in").click()
             banner = page.get_by_role("region", name="Open reviews of break-glass")
+            expect(banner).to_be_visible()  # signed in: going on before would drop the request
             for path in ("/cases", "/flags", "/policy", "/audit", "/account"):
                 page.goto(server.url + path)
                 expect(banner).to_contain_text("answers are wrong, and nobody answers the phone")

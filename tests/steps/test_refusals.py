@@ -177,9 +177,9 @@ def test_undoing_a_reduction_needs_its_own_approval_and_an_expansions_rollback_d
     with world.store.read() as uow:
         (change,) = uow.changes.where(proposal=reduction.id)
     undoing = reverse(world.store, world.mara, change.id, WayBack.REVERSE, PRESENT)
-    assert undoing.change is None
-    assert undoing.draft is not None
-    again = draft(world.store, world.telemetry, world.mara, undoing.draft)
+    assert undoing.changes == ()
+    (wanted,) = undoing.drafts
+    again = draft(world.store, world.telemetry, world.mara, wanted)
     assert again.effect is Effect.WIDENS
     assert again.status is ProposalStatus.PENDING
     withdraw(world.store, world.mara, again.id)
@@ -190,7 +190,7 @@ def test_undoing_a_reduction_needs_its_own_approval_and_an_expansions_rollback_d
     with world.store.read() as uow:
         (change,) = uow.changes.where(proposal=expansion.id)
     back = reverse(world.store, world.mara, change.id, WayBack.REVERSE, PRESENT)
-    assert back.change is not None
+    assert len(back.changes) == 1
     assert now(world, expansion).status is ProposalStatus.REVERSED
 
 

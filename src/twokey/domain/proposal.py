@@ -76,8 +76,19 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     effect: Effect
 
 
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the proposals that stand together: where it is, and the digest of what it says by itself."""
+
+    id: str
+    environment: str
+    content: str
+
+
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One proposed change. `base` maps each object it stands on to that object's digest when it was drafted."""
+    """One proposed change. `base` maps each object it stands on to that object's digest when it was drafted.
+
+    `joint` lists the proposals in several environments that stand or fall together, this one among them: see `joint`.
+    """
 
     id: str
     case: str | None
@@ -114,6 +125,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime
     finding: str | None = None
     supersedes: str | None = None
+    joint: tuple[Joined, ...] = ()
     digest: str = ""
 
     def to(self, status: ProposalStatus) -> Proposal:
@@ -161,8 +173,9 @@ SIGNED = [
 
 
 def signed_content(proposal: Proposal) -> dict[str, Any]:
-    """The part of a proposal that approvers sign, as JSON."""
-    return {name: msgspec.to_builtins(getattr(proposal, name)) for name in SIGNED}
+    """The part of a proposal that approvers sign, as JSON. What stands alone says nothing of others."""
+    alone = {name: msgspec.to_builtins(getattr(proposal, name)) for name in SIGNED}
+    return alone | ({"joint": msgspec.to_builtins(proposal.joint)} if proposal.joint else {})
 
 
 def seal(proposal: Proposal) -> Proposal:

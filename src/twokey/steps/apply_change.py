@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from twokey.domain.approval import Proof
@@ -10,7 +11,8 @@ from twokey.domain.gate import GateStatus
 from twokey.domain.identity import SCHEDULE, Actor
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
 from twokey.ports import Store
-from twokey.steps.publish import apply_proposal, gate_of
+from twokey.steps.ask_gate import gate_of, members_of, takes_keys
+from twokey.steps.publish import agree, apply_proposal
 
 
 def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
@@ -25,11 +27,11 @@ def apply(store: Store, actor: Actor, id: str, proof: Proof | None) -> Proposal:
         raise Refused("this needs fresh proof that you are here: your password, a code or a passkey")
     with store.begin() as uow:
         proposal = uow.proposals.get(id)
-        if uow.flags.environment(proposal.project, proposal.environment).guarded:
-            _check_keys(proposal, actor)
+        members = members_of(uow, proposal)
+        if takes_keys(uow, members):
+            _check_keys(members, proposal, actor)
         elif proposal.status is ProposalStatus.PENDING:  # it takes no keys here: the gate asks the policy alone
-            proposal = proposal.to(ProposalStatus.APPROVED)
-            uow.proposals.replace(proposal)
+            proposal = agree(uow, proposal)
         _check_time(proposal, uow.now)
         applied = apply_proposal(uow, proposal, actor)
     if applied.problem:
@@ -44,20 +46,20 @@ def apply_at_once(store: Store, actor: Actor, id: str) -> Proposal:
     """
     with store.begin() as uow:
         proposal = uow.proposals.get(id)
-        guarded = uow.flags.environment(proposal.project, proposal.environment).guarded
+        guarded = takes_keys(uow, members_of(uow, proposal))
         waits = proposal.status is ProposalStatus.PENDING and proposal.apply is ApplyMode.WHEN_OPEN
         if guarded or not waits or actor.id != proposal.author.id or not actor.may_turn_key:
             return proposal
         if gate_of(uow, proposal, actor).status is not GateStatus.OPEN:
             return proposal
-        approved = proposal.to(ProposalStatus.APPROVED)
-        uow.proposals.replace(approved)
-        return apply_proposal(uow, approved, actor).proposal
+        return apply_proposal(uow, agree(uow, proposal), actor).proposal
 
 
-def _check_keys(proposal: Proposal, actor: Actor) -> None:
-    if not actor.roles_in(proposal.project, proposal.environment) & set(proposal.required_roles):
-        raise Refused(f"only somebody with an approver role applies it: {', '.join(proposal.required_roles)}")
+def _check_keys(members: Sequence[Proposal], proposal: Proposal, actor: Actor) -> None:
+    """Somebody who answers for one of the environments at least; the policy is asked for each of them."""
+    if not any(actor.roles_in(each.project, each.environment) & set(each.required_roles) for each in members):
+        roles = dict.fromkeys(role for each in members for role in each.required_roles)
+        raise Refused(f"only somebody with an approver role applies it: {', '.join(roles)}")
     if proposal.status is not ProposalStatus.APPROVED:
         raise Conflict(f"the proposal is `{proposal.status}`, not approved")
 

@@ -4,11 +4,13 @@ Rules kept here:
 - replaying contexts takes time, so it happens outside the transaction; if the state moved meanwhile it is done again;
 - everyone who wrote or edited any earlier edition stays an editor of the next;
 - a finding is drafted once, however many workers come to it;
+- what stands together is drafted, and edited, together: each part on the state of its environment at one moment;
 - who reviewed the references to one set of operations has not reviewed another: a token's edit drops that.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -19,11 +21,13 @@ from twokey.domain.drafting import Basis, Draft, compose
 from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.identity import ANALYST, Actor, ActorKind
 from twokey.domain.job import JobKind
+from twokey.domain.joint import check_places, join
 from twokey.domain.operation import Operation
 from twokey.domain.permission import Rules
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
 from twokey.domain.telemetry import Scope, Telemetry, Window
 from twokey.ports import Store, UnitOfWork
+from twokey.steps.ask_gate import members_of
 from twokey.steps.publish import set_aside
 
 REPLAYED = 20_000
@@ -44,13 +48,25 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
 
 def draft(store: Store, telemetry: Telemetry, actor: Actor, wanted: Draft) -> Proposal:
     """Draft a proposal on the present state. Raises Invalid, NotFound, Refused; Conflict where its case is closed."""
-    _check_reach(actor, wanted.project, wanted.environment)
+    (proposal,) = draft_all(store, telemetry, actor, (wanted,))
+    return proposal
+
+
+def draft_all(store: Store, telemetry: Telemetry, actor: Actor, wanted: Sequence[Draft]) -> tuple[Proposal, ...]:
+    """Draft what stands or falls together: one draft, or one for each of several environments of a project.
+
+    Raises as `draft` does, and Invalid for places that cannot stand together.
+    """
+    if len(wanted) != 1:
+        check_places([(each.project, each.environment) for each in wanted])
+    for each in wanted:
+        _check_reach(actor, each.project, each.environment)
     for _ in range(TRIES):
-        basis = _read(store, telemetry, wanted)
+        bases = [_read(store, telemetry, each) for each in wanted]
         with store.begin() as uow:
-            if uow.flags.revision(wanted.project, wanted.environment) != basis.state.revision:
-                continue
-            return _commit(uow, actor, wanted, basis)
+            now = [uow.flags.revision(each.state.project, each.state.environment) for each in bases]
+            if now == [each.state.revision for each in bases]:
+                return _commit(uow, actor, wanted, bases)
     raise Conflict("the environment kept changing while this was drafted", remedy="try again")
 
 
@@ -81,13 +97,19 @@ def draft_from_finding(store: Store, telemetry: Telemetry, finding_id: str) -> P
 def edit(store: Store, telemetry: Telemetry, actor: Actor, id: str, changes: Edit) -> Proposal:
     """Replace a pending proposal by an edited one. The earlier one is superseded in the same transaction.
 
+    Where it stands together with others, all of them are drafted anew; new operations are for this one alone.
+
     Raises Conflict for a digest that is not the proposal's, or a proposal that no longer waits.
     """
     with store.read() as uow:
         old = uow.proposals.get(id)
+        members = members_of(uow, old)
     if old.digest != changes.digest:
         raise Conflict("that is not this proposal's digest", remedy="read the proposal again, then edit it")
-    return draft(store, telemetry, actor, _edited(old, actor, changes))
+    kept = msgspec.structs.replace(changes, operations=None)
+    wanted = [_edited(each, actor, changes if each.id == id else kept) for each in members]
+    made = draft_all(store, telemetry, actor, wanted)
+    return next(each for each in made if each.environment == old.environment)
 
 
 def _edited(old: Proposal, actor: Actor, changes: Edit) -> Draft:
@@ -136,21 +158,29 @@ def _read(store: Store, telemetry: Telemetry, wanted: Draft) -> Basis:
     return Basis(state=state, environment=environment, evidence=evidence, contexts=contexts, rules=rules)
 
 
-def _commit(uow: UnitOfWork, actor: Actor, wanted: Draft, basis: Basis) -> Proposal:
-    new = uow.new_id("proposal")
-    if wanted.finding and not wanted.supersedes and uow.proposals.count(finding=wanted.finding):
+def _commit(uow: UnitOfWork, actor: Actor, wanted: Sequence[Draft], bases: Sequence[Basis]) -> tuple[Proposal, ...]:
+    new = [uow.new_id("proposal") for _ in wanted]
+    first = wanted[0]
+    if first.finding and not first.supersedes and uow.proposals.count(finding=first.finding):
         raise Conflict("this finding has its proposal already")
-    if wanted.supersedes:  # first of all: whoever comes too late to edit is told so, and not that nothing would change
-        old = uow.proposals.get(wanted.supersedes)
-        set_aside(uow, old, ProposalStatus.SUPERSEDED, actor, f"edited: {new}")
-    proposal = compose(wanted, actor, basis, new, uow.now)
+    if first.supersedes:  # first of all: whoever comes too late to edit is told so, and not that nothing would change
+        old = uow.proposals.get(first.supersedes)
+        set_aside(uow, old, ProposalStatus.SUPERSEDED, actor, f"edited: {', '.join(new)}")
+    now = uow.now
+    made = tuple(compose(each, actor, on, called, now) for each, on, called in zip(wanted, bases, new, strict=True))
+    proposals = join(made) if len(made) > 1 else made
+    for each in proposals:
+        _add(uow, actor, each)
+    return proposals
+
+
+def _add(uow: UnitOfWork, actor: Actor, proposal: Proposal) -> None:
     uow.proposals.add(proposal)
     _join_case(uow, proposal)
     uow.audit.append(_entry(proposal, actor))
     uow.jobs.enqueue(JobKind.EXPIRE_PROPOSAL, proposal.id, proposal.expires_at)
     if uow.standing_orders.count(project=proposal.project, environment=proposal.environment, status="in_force"):
         uow.jobs.enqueue(JobKind.ASK_ORDERS, proposal.id, uow.now)
-    return proposal
 
 
 def _join_case(uow: UnitOfWork, proposal: Proposal) -> None:
@@ -184,5 +214,6 @@ def _entry(proposal: Proposal, actor: Actor) -> Happening:
             "operations": msgspec.to_builtins(proposal.operations),
             "required_roles": list(proposal.required_roles),
         }
-        | ({"supersedes": proposal.supersedes} if proposal.supersedes else {}),
+        | ({"supersedes": proposal.supersedes} if proposal.supersedes else {})
+        | ({"joint": [each.id for each in proposal.joint]} if proposal.joint else {}),
     )

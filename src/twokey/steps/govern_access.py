@@ -34,7 +34,8 @@ from twokey.domain.proposal import Author, ProposalStatus
 from twokey.domain.standing_order import StandingOrder
 from twokey.engine.errors import Invalid
 from twokey.ports import Store, UnitOfWork
-from twokey.steps.publish import foresee, sign_soon
+from twokey.steps.ask_gate import foresee
+from twokey.steps.publish import sign_soon
 
 GOOD_FOR = timedelta(hours=24)
 """How long an access proposal, and an approval of it, is good."""

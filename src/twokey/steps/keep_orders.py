@@ -1,6 +1,7 @@
 """The policy gate: a standing order agrees to a waiting proposal, where everything it says is so at this moment.
 
 Rules kept here (each is a test):
+- only to what stands alone: nobody gave it a word in another environment;
 - only to what narrows, computed again from the state of this moment; never to what somebody rejected;
 - only for the flags it names, while a check of the last minutes says that its guardrail is breached;
 - no more often than its rate allows;
@@ -20,7 +21,8 @@ from twokey.domain.operation import Effect, touched
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
 from twokey.domain.standing_order import StandingOrder
 from twokey.ports import Store, UnitOfWork
-from twokey.steps.publish import apply_proposal, approvals_of, gate_of
+from twokey.steps.ask_gate import approvals_of, gate_of
+from twokey.steps.publish import agree, apply_proposal
 
 FRESH = timedelta(minutes=5)
 """How old a check may be that says a guardrail is breached."""
@@ -45,7 +47,7 @@ def turn(store: Store, proposal_id: str) -> Proposal | None:
 def _worth_asking(uow: UnitOfWork, proposal: Proposal) -> bool:
     waits = proposal.status is ProposalStatus.PENDING and proposal.apply is ApplyMode.WHEN_OPEN
     rejected = any(each.answer is Answer.NO for each in approvals_of(uow, proposal))
-    return waits and proposal.effect is Effect.NARROWS and not rejected
+    return waits and proposal.effect is Effect.NARROWS and not rejected and not proposal.joint
 
 
 def _orders(uow: UnitOfWork, proposal: Proposal) -> list[StandingOrder]:
@@ -76,8 +78,7 @@ def _breached(uow: UnitOfWork, proposal: Proposal, order: StandingOrder) -> bool
 
 
 def _turn(uow: UnitOfWork, proposal: Proposal, order: StandingOrder, actor: Actor) -> Proposal:
-    approved = proposal.to(ProposalStatus.APPROVED)
-    uow.proposals.replace(approved)
+    approved = agree(uow, proposal)
     uow.audit.append(
         Happening(
             action="proposal.approve",

@@ -5,7 +5,7 @@ Rules kept here:
 - what no longer stands on its base becomes `stale`; nothing is merged after approval;
 - the effect is computed again from the state of that moment and must be what was approved, and so must be who had to
   approve it: a policy, an environment or a control that asks for others by then makes it stale;
-- an approval counts while whoever gave it may still sign in and holds the role.
+- proposals that stand together are applied, and set aside, together: one of them that no longer stands sets all aside.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ from datetime import timedelta
 
 import msgspec
 
-from twokey.domain.approval import Answer, Approval, Proof
 from twokey.domain.audit import Happening, Outcome
 from twokey.domain.case import CaseStatus
 from twokey.domain.change import Cause, Change
 from twokey.domain.control import State
 from twokey.domain.drafting import touched_controls
-from twokey.domain.errors import Conflict, NotFound, Refused
-from twokey.domain.gate import Circumstances, Gate, GateStatus, evaluate, question, refusal
-from twokey.domain.identity import SCHEDULE, Actor, ActorKind, roles_in
+from twokey.domain.errors import Conflict, Refused
+from twokey.domain.gate import Gate, GateStatus
+from twokey.domain.identity import Actor
 from twokey.domain.job import JobKind
 from twokey.domain.operation import (
     Action,
@@ -36,14 +35,12 @@ from twokey.domain.operation import (
     effect,
     touched,
 )
-from twokey.domain.permission import Verb
 from twokey.domain.policy import Environment, governs, required_roles, row_for
 from twokey.domain.proposal import Proposal, ProposalStatus
 from twokey.domain.rebuild import digests_of, initial_of
-from twokey.ports import Gatekeeper, UnitOfWork
+from twokey.ports import UnitOfWork
+from twokey.steps.ask_gate import gate_of, members_of
 
-FORESEEN = 100
-"""On how many of the last proposals a change of policy is tried."""
 FIRST_LOOK = timedelta(seconds=5)
 """How long after a change its effect is first looked for in the telemetry."""
 
@@ -177,151 +174,60 @@ def _entry(change: Change, by: Publication, after: State) -> Happening:
     )
 
 
-def gate_of(
-    uow: UnitOfWork,
-    proposal: Proposal,
-    actor: Actor,
-    *,
-    supposed: Sequence[Approval] = (),
-    breached: bool = False,
-) -> Gate:
-    """The gate of a proposal at the time of the transaction, over the approvals on record, if `actor` were to apply it.
-
-    `supposed` are approvals that nobody gave, to see what they would open. `breached` is what a standing order found.
-    """
-    found = circumstances(uow, proposal, actor, breached=breached)
-    row = row_for(proposal.effect, proposal.action)
-    return evaluate(proposal, (*approvals_of(uow, proposal), *supposed), row, found)
-
-
-def check_permitted(uow: UnitOfWork, proposal: Proposal, actor: Actor, verb: Verb, now: Effect | None = None) -> None:
-    """Ask the written policy whether this actor may do this with a proposal. Raises Refused with what it says.
-
-    `now` is the effect on the state of this moment, where it is not that of the whole proposal.
-    """
-    guarded = uow.flags.environment(proposal.project, proposal.environment).guarded
-    row = row_for(proposal.effect if now is None else now, proposal.action)
-    asked = question(proposal, row, verb, actor, guarded=guarded, filled=len(proposal.required_roles))
-    if now is not None:
-        asked = msgspec.structs.replace(asked, effect=str(now))
-    ruling = uow.gatekeeper().rule(asked)
-    if not ruling.allowed or ruling.problem:
-        sentence = refusal(actor, verb, row, ruling.policies, ruling.problem)
-        raise Refused(sentence, Gate(status=GateStatus.REFUSED, sentence=sentence, rule=str(verb)))
-
-
-def circumstances(uow: UnitOfWork, proposal: Proposal, actor: Actor, *, breached: bool = False) -> Circumstances:
-    """What a proposal's gate is evaluated in."""
-    return Circumstances(
-        now=uow.now,
-        actor=actor,
-        author=author_of(uow, proposal),
-        guarded=uow.flags.environment(proposal.project, proposal.environment).guarded,
-        ask=uow.gatekeeper().rule,
-        breached=breached,
-    )
-
-
-def author_of(uow: UnitOfWork, proposal: Proposal) -> Actor:
-    """Who wrote a proposal, a person with the roles that they hold now."""
-    by = proposal.author
-    roles = _roles_now(uow, by.id) if by.kind is ActorKind.PERSON else frozenset[str]()
-    return Actor(id=by.id, kind=by.kind, on_behalf_of=by.on_behalf_of, roles=roles)
-
-
-def foresee(uow: UnitOfWork, other: Gatekeeper, last: int = FORESEEN) -> tuple[str, ...]:
-    """What another policy would have decided otherwise of the last proposals, in sentences; the count of them first."""
-    present, told = uow.gatekeeper(), []
-    proposals = uow.proposals.where(limit=last)
-    for proposal in proposals:
-        row, author = row_for(proposal.effect, proposal.action), author_of(uow, proposal)
-        full = len(proposal.required_roles)
-        for verb, actor, filled in ((Verb.DRAFT, author, 0), (Verb.APPLY, SCHEDULE, full)):
-            asked = question(proposal, row, verb, actor, guarded=True, filled=filled)
-            was, would = present.rule(asked), other.rule(asked)
-            if was.allowed != would.allowed:
-                now = "allowed" if would.allowed else f"refused ({', '.join(would.policies) or would.problem})"
-                told.append(f"{proposal.id} ({row.says}): {verb} by {actor.kind} would have been {now}")
-    return (f"{len(told)} of {2 * len(proposals)} decisions on the last {len(proposals)} proposals differ", *told)
-
-
-def suppose_approvals(uow: UnitOfWork, proposal: Proposal, names: Sequence[str]) -> tuple[Approval, ...]:
-    """Approvals that these would give now: a person by name, with the roles they hold, or `role:` and a bare role.
-
-    Raises NotFound for a person who is not there.
-    """
-    return tuple(_supposed(uow, proposal, name) for name in names)
-
-
-def _supposed(uow: UnitOfWork, proposal: Proposal, name: str) -> Approval:
-    roles = frozenset({name.removeprefix("role:")})
-    if not name.startswith("role:"):
-        if not uow.users.where(username=name, limit=1):
-            raise NotFound("user", name)
-        roles = roles_in(_roles_now(uow, name), proposal.project, proposal.environment)
-    return Approval(
-        id="supposed",
-        proposal=proposal.id,
-        digest=proposal.digest,
-        person=name,
-        roles=roles,
-        answer=Answer.YES,
-        proof=Proof.PASSWORD,
-        at=uow.now,
-        expires_at=proposal.expires_at,
-    )
-
-
-def approvals_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Approval, ...]:
-    """Every answer to a proposal, each yes with the roles that its person had then and still has."""
-    given = uow.approvals.where(proposal=proposal.id, limit=uow.approvals.count(proposal=proposal.id))
-    return tuple(_standing(uow, each, proposal) for each in given)
-
-
-def _standing(uow: UnitOfWork, approval: Approval, proposal: Proposal) -> Approval:
-    held = roles_in(_roles_now(uow, approval.person), proposal.project, proposal.environment)
-    return msgspec.structs.replace(approval, roles=approval.roles & held)
-
-
-def _roles_now(uow: UnitOfWork, person: str) -> frozenset[str]:
-    """The grants of somebody who may still sign in."""
-    found = uow.users.where(username=person, limit=1)
-    return found[0].roles if found and not found[0].disabled else frozenset()
+def agree(uow: UnitOfWork, proposal: Proposal) -> Proposal:
+    """Every key is turned: the proposal is approved, and with it those that stand together with it."""
+    for each in members_of(uow, proposal):
+        uow.proposals.replace(each.to(ProposalStatus.APPROVED))
+    return proposal.to(ProposalStatus.APPROVED)
 
 
 def apply_proposal(uow: UnitOfWork, proposal: Proposal, actor: Actor, *, breached: bool = False) -> Applied:
-    """Apply an approved proposal if everything still holds. Raises Refused where the gate is not open.
+    """Apply an approved proposal, and those that stand together with it, if everything still holds for all of them.
 
-    A proposal whose base moved becomes `stale`; the caller commits that and reports it.
+    Raises Refused where the gate is not open. A proposal whose base moved becomes `stale`, and the others with it; the
+    caller commits that and reports it.
     """
     gate = gate_of(uow, proposal, actor, breached=breached)
     if gate.status is not GateStatus.OPEN:
         raise Refused(f"the gate is not open: {gate.sentence}", gate)
-    before = uow.flags.state(proposal.project, proposal.environment)
+    members = members_of(uow, proposal)
+    for each in members:
+        if problem := _moved(uow, each):
+            where = f"{each.environment}: " if proposal.joint else ""
+            return Applied(
+                proposal=make_stale(uow, proposal, actor, where + problem), gate=gate, problem=where + problem
+            )
+    changes = {each.id: _publish(uow, each, actor) for each in members}
+    return Applied(proposal=proposal.to(ProposalStatus.APPLIED), gate=gate, change=changes[proposal.id])
+
+
+def _publish(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Change:
+    """Do in one environment what was approved for it."""
     environment = uow.flags.environment(proposal.project, proposal.environment)
-    if problem := _moved(before, environment, proposal, uow.gatekeeper().digest):
-        return Applied(proposal=make_stale(uow, proposal, actor, problem), gate=gate, problem=problem)
-    change = publish(
-        uow,
-        before,
-        proposal.operations,
-        Publication(
-            cause=Cause.PROPOSAL if environment.guarded else Cause.UNGUARDED,
-            actor=actor,
-            project=proposal.project,
-            environment=proposal.environment,
-            proposal=proposal.id,
-            case=proposal.case,
-            because=proposal.reason,
-        ),
+    by = Publication(
+        cause=Cause.PROPOSAL if environment.guarded else Cause.UNGUARDED,
+        actor=actor,
+        project=proposal.project,
+        environment=proposal.environment,
+        proposal=proposal.id,
+        case=proposal.case,
+        because=proposal.reason,
     )
-    applied = proposal.to(ProposalStatus.APPLIED)
-    uow.proposals.replace(applied)
+    before = uow.flags.state(proposal.project, proposal.environment)
+    change = publish(uow, before, proposal.operations, by)
+    uow.proposals.replace(proposal.to(ProposalStatus.APPLIED))
     watch_case(uow, proposal.case)
-    return Applied(proposal=applied, gate=gate, change=change)
+    return change
 
 
-def _moved(state: State, environment: Environment, proposal: Proposal, policy_digest: str) -> str:
+def _moved(uow: UnitOfWork, proposal: Proposal) -> str:
+    """Why a proposal no longer stands on what it was approved on; nothing where it does."""
+    state = uow.flags.state(proposal.project, proposal.environment)
+    environment = uow.flags.environment(proposal.project, proposal.environment)
+    return _moved_content(state, proposal) or _moved_rules(state, environment, proposal, uow.gatekeeper().digest)
+
+
+def _moved_content(state: State, proposal: Proposal) -> str:
     now = base_digests(state, proposal.operations)
     if moved := sorted(key for key in now.keys() | proposal.base.keys() if now.get(key) != proposal.base.get(key)):
         return f"{', '.join(moved)} changed since this was drafted at revision {proposal.base_revision}"
@@ -329,6 +235,11 @@ def _moved(state: State, environment: Environment, proposal: Proposal, policy_di
     computed = effect(state, after).effect
     if computed is not proposal.effect:
         return f"what it would do is no longer what was approved: `{computed}` instead of `{proposal.effect}`"
+    return ""
+
+
+def _moved_rules(state: State, environment: Environment, proposal: Proposal, policy_digest: str) -> str:
+    after = apply_all(state, proposal.operations)
     controls = touched_controls(state, after, proposal.operations)
     row = row_for(proposal.effect, proposal.action)
     roles = required_roles(row, controls, environment, governs=governs(state, after))
@@ -352,9 +263,16 @@ def expire(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal:
 
 
 def set_aside(uow: UnitOfWork, proposal: Proposal, status: ProposalStatus, actor: Actor, problem: str) -> Proposal:
-    """Move a waiting proposal aside, with the reason on record; its case goes back to where it stood."""
+    """Move a waiting proposal aside, and those that stand together with it, with the reason on record."""
     aside = proposal.to(status)
-    uow.proposals.replace(aside)
+    for each in members_of(uow, proposal):
+        _set_aside(uow, each, status, actor, problem)
+    return aside
+
+
+def _set_aside(uow: UnitOfWork, proposal: Proposal, status: ProposalStatus, actor: Actor, problem: str) -> None:
+    """Its case goes back to where it stood."""
+    uow.proposals.replace(proposal.to(status))
     uow.audit.append(
         Happening(
             action=f"proposal.{_VERBS[status]}",
@@ -368,7 +286,6 @@ def set_aside(uow: UnitOfWork, proposal: Proposal, status: ProposalStatus, actor
         )
     )
     release_case(uow, proposal.case)
-    return aside
 
 
 def watch_case(uow: UnitOfWork, case_id: str | None) -> None:

@@ -5,6 +5,8 @@ Rules kept here:
 - the author, the person an agent acts for and everyone who edited are refused, and so is who holds no required role;
 - a veto is for those who hold a required role, and for its author; nobody else can hold a change up;
 - who may not answer learns nothing of the proposal and moves nothing;
+- of proposals that stand together, one answer is an answer to all in whose environment its giver holds a needed role;
+  one veto is a veto of all;
 - with the last key a `when_open` proposal is applied in the same transaction.
 """
 
@@ -21,7 +23,8 @@ from twokey.domain.job import JobKind
 from twokey.domain.permission import Verb
 from twokey.domain.proposal import WAITING, ApplyMode, Proposal, ProposalStatus
 from twokey.ports import Store, UnitOfWork
-from twokey.steps.publish import apply_proposal, check_permitted, expire, gate_of, release_case, set_aside
+from twokey.steps.ask_gate import check_permitted, gate_of, members_of
+from twokey.steps.publish import agree, apply_proposal, expire, release_case, set_aside
 
 
 def approve(store: Store, actor: Actor, id: str, digest: str, proof: Proof | None, note: str = "") -> Proposal:
@@ -34,9 +37,9 @@ def approve(store: Store, actor: Actor, id: str, digest: str, proof: Proof | Non
         proposal, problem = _open_for(uow, id, digest)
         if not problem:
             _check_not_own(proposal, actor)
-            _check_role(proposal, actor)
-            check_permitted(uow, proposal, actor, Verb.APPROVE)
-            _record(uow, proposal, actor, Answer.YES, proof, note)
+            for each in _answerable(uow, proposal, actor):
+                check_permitted(uow, each, actor, Verb.APPROVE)
+                _record(uow, each, actor, Answer.YES, proof, note)
             proposal, problem = _turn(uow, proposal, actor)
     return _settled(proposal, problem)
 
@@ -47,12 +50,13 @@ def reject(store: Store, actor: Actor, id: str, digest: str, proof: Proof | None
     with store.begin() as uow:
         proposal, problem = _open_for(uow, id, digest)
         if not problem:
-            if actor.id not in proposal.excluded():
-                _check_role(proposal, actor)
-            _record(uow, proposal, actor, Answer.NO, proof, note)
+            own = actor.id in proposal.excluded()
+            for each in (proposal,) if own else _answerable(uow, proposal, actor):
+                _record(uow, each, actor, Answer.NO, proof, note)
+            for each in members_of(uow, proposal):
+                uow.proposals.replace(each.to(ProposalStatus.REJECTED))
+                release_case(uow, each.case)
             proposal = proposal.to(ProposalStatus.REJECTED)
-            uow.proposals.replace(proposal)
-            release_case(uow, proposal.case)
     return _settled(proposal, problem)
 
 
@@ -104,9 +108,20 @@ def _check_not_own(proposal: Proposal, actor: Actor) -> None:
         raise Refused("who wrote or edited a proposal, or has an agent act for them, never approves it")
 
 
-def _check_role(proposal: Proposal, actor: Actor) -> None:
-    if not actor.roles_in(proposal.project, proposal.environment) & set(proposal.required_roles):
-        raise Refused(f"you hold none of the roles that answer it: {', '.join(proposal.required_roles)}")
+def _answerable(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> list[Proposal]:
+    """This proposal and those that stand with it, as far as the actor holds a needed role and has not answered.
+
+    Raises Refused where they hold none, Conflict where nothing is left to answer.
+    """
+    members = members_of(uow, proposal)
+    held = [each for each in members if actor.roles_in(each.project, each.environment) & set(each.required_roles)]
+    if not held:
+        roles = dict.fromkeys(role for each in members for role in each.required_roles)
+        raise Refused(f"you hold none of the roles that answer it: {', '.join(roles)}")
+    left = [each for each in held if not uow.approvals.where(proposal=each.id, person=actor.id, limit=1)]
+    if not left:
+        raise Conflict("you have answered this digest already")
+    return left
 
 
 def _record(uow: UnitOfWork, proposal: Proposal, actor: Actor, answer: Answer, proof: Proof | None, note: str) -> None:
@@ -144,8 +159,7 @@ def _turn(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> tuple[Proposal, 
         raise Refused(gate.sentence, gate)
     if gate.status is GateStatus.WAITING:
         return proposal, ""
-    approved = proposal.to(ProposalStatus.APPROVED)
-    uow.proposals.replace(approved)
+    approved = agree(uow, proposal)
     if approved.apply is ApplyMode.WHEN_OPEN:
         applied = apply_proposal(uow, approved, actor)
         return applied.proposal, applied.problem

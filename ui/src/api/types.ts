@@ -496,6 +496,29 @@ export interface FlagDiff {
   then: LineView[];
 }
 
+/** What is to change in one of the environments; its case, where it has one there. */
+export interface JointPart {
+  environment: string;
+  operations: Record<string, unknown>[];
+  case?: string | null;
+}
+
+/** What stands or falls together with a proposal, in another environment. */
+export interface JointView {
+  id: string;
+  environment: string;
+  digest: string;
+  action: string;
+  effect: string;
+  effect_because: string[];
+  sentences: string[];
+  diffs: FlagDiff[];
+  reverse: WayView;
+  rollback: WayView;
+  blast_radius: BlastRadiusView | null;
+  keys: KeyView[];
+}
+
 /** One required role: who turned this key, or that it waits. `yours` when the signed-in person may turn it. */
 export interface KeyView {
   role: string;
@@ -504,6 +527,19 @@ export interface KeyView {
   name: string | null;
   at: Timestamp | null;
   yours: boolean;
+}
+
+/** Changes in several environments of a project that stand or fall together. Each gets a proposal of its own; the digest of each covers the content of all, and all are applied, or none. */
+export interface NewJointProposal {
+  project: string;
+  parts: JointPart[];
+  title?: string;
+  reason: string;
+  expected_effect?: string;
+  justification?: string;
+  code_reference_review?: string;
+  apply?: 'when_open' | 'manual' | 'at';
+  apply_at?: Timestamp | null;
 }
 
 /** A draft: operations of the closed set. Reverse, rollback, effect, blast radius and digest are computed here. */
@@ -560,6 +596,7 @@ export interface ProposalView extends ProposalRow {
   apply: string;
   apply_at: Timestamp | null;
   supersedes: string | null;
+  joint: JointView[];
   change: string | null;
   may: ('approve' | 'reject' | 'edit' | 'apply' | 'withdraw')[];
   why_not: string;
@@ -581,10 +618,11 @@ export interface ReverseChange extends Prove {
   code_reference_review?: string;
 }
 
-/** Either the change that undid it, or, where undoing widens, the proposal that now waits for its own keys. */
+/** Either the change that undid it, or, where undoing widens, the proposal that now waits for its own keys. `together` are those of the other environments, where several were changed together. */
 export interface ReverseResult {
   change: string | null;
   proposal: string | null;
+  together?: string[];
   sentence: string;
 }
 

@@ -79,7 +79,8 @@ def reverse_change(
     if json:
         return answer(result)
     say(result["sentence"])
-    return facts([("change", result["change"] or ""), ("proposal", result["proposal"] or "")])
+    lines = [("change", result["change"] or ""), ("proposal", result["proposal"] or "")]
+    return facts([*lines, ("together", ", ".join(result["together"]))])
 
 
 def _show(person: Present, id: str, way: Way) -> None:
@@ -89,6 +90,10 @@ def _show(person: Present, id: str, way: Way) -> None:
     change_page(change)
     if not change["proposal"]:
         return
-    back = person.server.get(path("proposals", change["proposal"]))[way.value]
+    proposal = person.server.get(path("proposals", change["proposal"]))
+    back = proposal[way.value]
     section(f"The {way.value} ({back['effect']})", back["sentences"])
+    for other in proposal["joint"]:
+        back = other[way.value]
+        section(f"Together with it, in {other['environment']} ({back['effect']})", back["sentences"])
     say("")

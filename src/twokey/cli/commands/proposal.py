@@ -13,7 +13,7 @@ from twokey.cli.files import read_document
 from twokey.cli.keys import Proof, confirm, present, require_digest
 from twokey.cli.output import answer, aside, mention_limit, say, tell
 from twokey.cli.place import choose
-from twokey.cli.runtime import runtime
+from twokey.cli.runtime import Runtime, runtime
 from twokey.cli.server import connect, path
 
 app = typer.Typer(no_args_is_help=True, help="Proposals: list, show, draft, approve, reject, apply, withdraw.")
@@ -69,11 +69,17 @@ def draft_proposal(
     environment: options.Environment = None,
     json: options.Json = False,
 ) -> None:
-    """Draft a proposal from a file with `operations` and `reason`. Its ways back, effect and digest are computed."""
+    """Draft a proposal from a file with `operations` and `reason`. Its ways back, effect and digest are computed.
+
+    Instead of `operations` the file may hold `parts`, each with an `environment` and its `operations`: several
+    environments whose changes are applied together, or not at all.
+    """
     world = runtime()
     draft = read_document(world, file)
     if not isinstance(draft, dict):
         raise usage(f"`{file}` holds no proposal", "write an object with `operations` (a list) and `reason`")
+    if "parts" in draft:
+        return _draft_jointly(world, draft, project, json)
     with connect(world) as server:
         place = choose(world, server, project or draft.get("project"), environment or draft.get("environment"))
         body = draft | {"project": place[0], "environment": place[1]} | ({"case": case} if case else {})
@@ -84,6 +90,21 @@ def draft_proposal(
     from twokey.cli.pages.proposals import proposal_page
 
     return proposal_page(view)
+
+
+def _draft_jointly(world: Runtime, draft: dict[str, Any], project: str | None, json: bool) -> None:
+    """Parts in several environments of a project: each says its own place, and its case."""
+    with connect(world) as server:
+        parts = draft["parts"] if isinstance(draft["parts"], list) else []
+        first = next((each.get("environment") for each in parts if isinstance(each, dict)), None)
+        known, _ = choose(world, server, project or draft.get("project"), first)
+        views = server.post(path("proposals", "joint"), draft | {"project": known})
+    tell(f"Drafted {' and '.join(each['id'] for each in views)}. Nothing has changed: they wait for their keys.")
+    if json:
+        return answer(views)
+    from twokey.cli.pages.proposals import proposal_page
+
+    return proposal_page(views[0])
 
 
 @app.command("approve")

@@ -39,6 +39,7 @@ def proposal_page(view: View) -> None:
     section("Why a milder step would not do", view["lower_rungs"])
     section("What is not known", (_gap(each) for each in view["gaps"]))
     _keys(view["keys"])
+    _joint(view["joint"])
     section("Gate", _gate(view["gate"]))
     if view["why_not"]:
         say("", f"You: {plain(view['why_not'])}")
@@ -63,6 +64,7 @@ def key_page(view: View, move: str) -> None:
     section("Ways back", [_way("reverse", view["reverse"]), _way("rollback", view["rollback"])])
     section("What is not known", (_gap(each) for each in view["gaps"]))
     _keys(view["keys"])
+    _joint(view["joint"])
     say("", digest_line(view), "")
     if move not in view["may"] and view["why_not"]:
         say(f"You: {plain(view['why_not'])}", "")
@@ -152,6 +154,20 @@ def _keys(keys: Sequence[View]) -> None:
         fixed=("STATUS", "WHEN"),
         empty="No role is required, which no gate lets through.",
     )
+
+
+def _joint(others: Sequence[View]) -> None:
+    """What is applied together with it, or not at all: one answer is an answer to all of it."""
+    for other in others:
+        say("")
+        heading(f"Together with {other['environment']}", other["effect"])
+        say(f"{plain(other['id'])}: applied with this one, or neither is. Your answer is to both.")
+        section("What it does there", other["sentences"])
+        for diff in other["diffs"]:
+            _diff(diff)
+        section("Who it moves there", _radius(other["blast_radius"]))
+        section("Ways back there", [_way("reverse", other["reverse"]), _way("rollback", other["rollback"])])
+        _keys(other["keys"])
 
 
 def _who(key: View) -> str:

@@ -47,14 +47,14 @@ def reverse(id: str, body: ReverseChange, request: Request, caller: Calls, servi
     proof = prove(request, caller, body)
     way = reverse_change.WayBack(body.way)
     undoing = reverse_change.reverse(services.store, caller.actor, id, way, proof, body.note)
-    if undoing.draft is None:
-        change = undoing.change.id if undoing.change else None
-        return ReverseResult(change=change, proposal=None, sentence=undoing.sentence)
+    if not undoing.drafts:
+        done = [each.id for each in undoing.changes]
+        return ReverseResult(change=done[0], proposal=None, together=done[1:], sentence=undoing.sentence)
     with services.store.read() as uow:
-        wanted = _open_case(uow, undoing.draft)
-    wanted = msgspec.structs.replace(wanted, code_reference_review=body.code_reference_review)
-    proposal = draft_proposal.draft(services.store, services.telemetry, caller.actor, wanted)
-    return ReverseResult(change=None, proposal=proposal.id, sentence=undoing.sentence)
+        wanted = [_open_case(uow, each) for each in undoing.drafts]
+    reviewed = [msgspec.structs.replace(each, code_reference_review=body.code_reference_review) for each in wanted]
+    made = [each.id for each in draft_proposal.draft_all(services.store, services.telemetry, caller.actor, reviewed)]
+    return ReverseResult(change=None, proposal=made[0], together=made[1:], sentence=undoing.sentence)
 
 
 def _open_case(uow: UnitOfWork, draft: Draft) -> Draft:

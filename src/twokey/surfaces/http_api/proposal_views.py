@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -15,11 +16,12 @@ from twokey.domain.identity import SCHEDULE, Actor, Role
 from twokey.domain.operation import Effect, Operation, apply_all, describe, diff_lines, touched
 from twokey.domain.proposal import Proposal, ProposalStatus, Way
 from twokey.ports import UnitOfWork
-from twokey.steps.publish import approvals_of, gate_of
+from twokey.steps.ask_gate import approvals_of, gate_of, members_of, takes_keys
 from twokey.surfaces.http_api.models import (
     BlastRadiusView,
     FlagDiff,
     GapView,
+    JointView,
     KeyView,
     LineView,
     ProposalRow,
@@ -29,15 +31,17 @@ from twokey.surfaces.http_api.models import (
 )
 from twokey.surfaces.shapes import GateView
 
+OTHERS = "it stands together with a proposal in another environment"
 May = Literal["approve", "reject", "edit", "apply", "withdraw"]
 
 
 def proposal_row(uow: UnitOfWork, proposal: Proposal) -> ProposalRow:
     """A proposal in a list."""
-    return ProposalRow(**_row(proposal, _counted(uow, proposal)))
+    return ProposalRow(**_row(uow, proposal, members_of(uow, proposal)))
 
 
-def _row(proposal: Proposal, counted: list[Approval]) -> dict[str, Any]:
+def _row(uow: UnitOfWork, proposal: Proposal, members: Sequence[Proposal]) -> dict[str, Any]:
+    """Its keys are those of all that stand together with it: that many must be turned before anything moves."""
     return {
         "id": proposal.id,
         "case": proposal.case,
@@ -53,8 +57,8 @@ def _row(proposal: Proposal, counted: list[Approval]) -> dict[str, Any]:
         "created_at": proposal.created_at,
         "expires_at": proposal.expires_at,
         "digest": proposal.digest,
-        "approved": len(fill(proposal.required_roles, counted)),
-        "required": len(proposal.required_roles),
+        "approved": sum(len(fill(each.required_roles, _counted(uow, each))) for each in members),
+        "required": sum(len(each.required_roles) for each in members),
     }
 
 
@@ -69,14 +73,14 @@ def _counted(uow: UnitOfWork, proposal: Proposal) -> list[Approval]:
 
 def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> ProposalView:
     """One proposal whole, as this caller sees it."""
-    approvals, counted = approvals_of(uow, proposal), _counted(uow, proposal)
+    counted = _counted(uow, proposal)
     before = _base(uow, proposal)
-    guarded = uow.flags.environment(proposal.project, proposal.environment).guarded
-    may, why_not = _may(proposal, approvals, actor, guarded=guarded)
+    members = members_of(uow, proposal)
+    may, why_not = _may(uow, members, actor, proposal)
     changes = uow.changes.where(proposal=proposal.id, limit=10)
     applied = next((each for each in changes if each.undoes is None), None)
     return ProposalView(
-        **_row(proposal, counted),
+        **_row(uow, proposal, members),
         reason=proposal.reason,
         expected_effect=proposal.expected_effect,
         lower_rungs=list(proposal.lower_rungs),
@@ -86,7 +90,7 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         diffs=_diffs(proposal, before),
         reverse=_way(proposal.reverse, before, proposal),
         rollback=_way(proposal.rollback, before, proposal),
-        gate=gate_view(gate_of(uow, proposal, SCHEDULE)),
+        gate=gate_view(_gate(uow, proposal, actor)),
         keys=_keys(uow, proposal, counted, actor, "approve" in may),
         gaps=_gaps(uow, proposal),
         evidence=proposal.evidence,
@@ -95,9 +99,46 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         apply=str(proposal.apply),
         apply_at=proposal.apply_at,
         supersedes=proposal.supersedes,
+        joint=[
+            _joint(uow, each, actor, "approve" in may)
+            for each in members
+            if each.id != proposal.id and actor.may_turn_key
+        ],
         change=applied.id if applied else None,
         may=may,
         why_not=why_not,
+    )
+
+
+def _gate(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Gate:
+    """The gate's tree. A token, which is bound to its environment, reads of the others only that they are there."""
+    gate = gate_of(uow, proposal, SCHEDULE)
+    if actor.may_turn_key or not proposal.joint:
+        return gate
+    children = [
+        each if each.rule == proposal.environment else msgspec.structs.replace(each, sentence=OTHERS, children=())
+        for each in gate.children
+    ]
+    children = [msgspec.structs.replace(each, rule="joint") if each.sentence == OTHERS else each for each in children]
+    return msgspec.structs.replace(gate, sentence=OTHERS, children=tuple(children))
+
+
+def _joint(uow: UnitOfWork, other: Proposal, actor: Actor, may_approve: bool) -> JointView:
+    """What stands together with the proposal that is shown. People alone come here: tokens draft nothing jointly."""
+    before = _base(uow, other)
+    return JointView(
+        id=other.id,
+        environment=other.environment,
+        digest=other.digest,
+        action=str(other.action),
+        effect=str(other.effect),
+        effect_because=list(other.effect_because),
+        sentences=_sentences(other.operations, before),
+        diffs=_diffs(other, before),
+        reverse=_way(other.reverse, before, other),
+        rollback=_way(other.rollback, before, other),
+        blast_radius=blast_radius_view(other.blast_radius),
+        keys=_keys(uow, other, _counted(uow, other), actor, may_approve),
     )
 
 
@@ -185,23 +226,33 @@ def _gaps(uow: UnitOfWork, proposal: Proposal) -> list[GapView]:
     ]
 
 
-def _may(proposal: Proposal, approvals: tuple[Approval, ...], actor: Actor, *, guarded: bool) -> tuple[list[May], str]:
+def _may(uow: UnitOfWork, members: tuple[Proposal, ...], actor: Actor, proposal: Proposal) -> tuple[list[May], str]:
+    """What this caller may do with a proposal, and so with those that stand together with it."""
     if not actor.may_turn_key:
         return [], "only a person turns a key"
-    held = actor.roles_in(proposal.project, proposal.environment)
+    held = [each for each in members if actor.roles_in(each.project, each.environment) & set(each.required_roles)]
     if proposal.status is ProposalStatus.APPROVED:
-        return (["apply"] if held & set(proposal.required_roles) else []), ""
+        return (["apply"] if held else []), ""
     if proposal.status is not ProposalStatus.PENDING:
         return [], f"the proposal is {proposal.status}"
-    if not guarded:
-        return (["apply", "edit"] if held - {Role.VIEWER} else []), "this environment takes no keys"
+    if not takes_keys(uow, members):
+        works_here = actor.roles_in(proposal.project, proposal.environment) - {Role.VIEWER}
+        return (["apply", "edit"] if works_here else []), "this environment takes no keys"
+    return _may_answer(uow, members, held, actor, proposal)
+
+
+def _may_answer(
+    uow: UnitOfWork, members: tuple[Proposal, ...], held: list[Proposal], actor: Actor, proposal: Proposal
+) -> tuple[list[May], str]:
     may: list[May] = ["edit"]
     if actor.id in proposal.excluded():
         return [*may, "withdraw"], "who wrote or edited it never approves it"
-    if any(each.person == actor.id for each in approvals):
+    if not held:
+        roles = dict.fromkeys(role for each in members for role in each.required_roles)
+        answered = any(each.person == actor.id for one in members for each in approvals_of(uow, one))
+        return may, "you have answered this digest" if answered else f"it needs {' and '.join(roles)}"
+    if all(any(each.person == actor.id for each in approvals_of(uow, one)) for one in held):
         return may, "you have answered this digest"
-    if not held & set(proposal.required_roles):
-        return may, f"it needs {' and '.join(proposal.required_roles)}"
     return ["approve", "reject", *may], ""
 
 

@@ -11,13 +11,14 @@ from twokey.domain.identity import SCHEDULE, Actor, Scope
 from twokey.domain.operation import parse_operations
 from twokey.domain.proposal import ApplyMode, Proposal
 from twokey.steps import apply_change, copy_flags, draft_proposal, review_proposal
-from twokey.steps.publish import gate_of, suppose_approvals
+from twokey.steps.ask_gate import gate_of, suppose_approvals
 from twokey.surfaces.auth import need_scope
 from twokey.surfaces.calls import Acts, Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.models import (
     Approve,
     CopyFlags,
     EditProposal,
+    NewJointProposal,
     NewProposal,
     ProposalRow,
     ProposalView,
@@ -66,6 +67,23 @@ def draft(body: NewProposal, actor: Acts, services: Serves) -> ProposalView:
         apply_at=body.apply_at,
     )
     return _drafted(services, actor, wanted)
+
+
+@router.post("/joint", status_code=201)
+def draft_jointly(body: NewJointProposal, actor: Acts, services: Serves) -> list[ProposalView]:
+    """Draft changes in several environments that stand or fall together; one proposal for each."""
+    need_scope(actor, Scope.PROPOSALS_WRITE)
+    shared = body.model_dump(exclude={"parts", "apply"}) | {"apply": ApplyMode(body.apply)}
+    if not actor.may_turn_key:
+        shared["code_reference_review"] = ""
+    wanted = [
+        Draft(**shared, environment=each.environment, case=each.case, operations=parse_operations(each.operations))
+        for each in body.parts
+    ]
+    made = draft_proposal.draft_all(services.store, services.telemetry, actor, wanted)
+    if actor.may_turn_key:
+        apply_change.apply_at_once(services.store, actor, made[0].id)
+    return [_view(services, _find(services, each.id, actor), actor) for each in made]
 
 
 @router.post("/copy", status_code=201)

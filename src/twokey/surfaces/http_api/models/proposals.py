@@ -61,6 +61,23 @@ class WayView(Model):
     approved_with_it: bool
 
 
+class JointView(Model):
+    """What stands or falls together with a proposal, in another environment."""
+
+    id: str
+    environment: str
+    digest: str
+    action: str
+    effect: str
+    effect_because: list[str]
+    sentences: list[str]
+    diffs: list[FlagDiff]
+    reverse: WayView
+    rollback: WayView
+    blast_radius: BlastRadiusView | None
+    keys: list[KeyView]
+
+
 class ProposalRow(Model):
     id: str
     case: str | None
@@ -101,6 +118,7 @@ class ProposalView(ProposalRow):
     apply: str
     apply_at: datetime | None
     supersedes: str | None
+    joint: list[JointView]
     change: str | None
     may: list[Literal["approve", "reject", "edit", "apply", "withdraw"]]
     why_not: str
@@ -114,6 +132,31 @@ class NewProposal(Model):
     case: str | None = None
     title: str = Field(default="", max_length=200)
     operations: list[dict[str, Any]] = Field(min_length=1, max_length=50)
+    reason: str = Field(min_length=1, max_length=4000)
+    expected_effect: str = Field(default="", max_length=2000)
+    justification: str = Field(default="", max_length=4000)
+    code_reference_review: str = Field(default="", max_length=2000)
+    apply: Literal["when_open", "manual", "at"] = "when_open"
+    apply_at: datetime | None = None
+
+
+class JointPart(Model):
+    """What is to change in one of the environments; its case, where it has one there."""
+
+    environment: str
+    operations: list[dict[str, Any]] = Field(min_length=1, max_length=50)
+    case: str | None = None
+
+
+class NewJointProposal(Model):
+    """Changes in several environments of a project that stand or fall together.
+
+    Each gets a proposal of its own; the digest of each covers the content of all, and all are applied, or none.
+    """
+
+    project: str
+    parts: list[JointPart] = Field(min_length=2, max_length=10)
+    title: str = Field(default="", max_length=200)
     reason: str = Field(min_length=1, max_length=4000)
     expected_effect: str = Field(default="", max_length=2000)
     justification: str = Field(default="", max_length=4000)
@@ -177,10 +220,14 @@ class ReverseChange(Prove):
 
 
 class ReverseResult(Model):
-    """Either the change that undid it, or, where undoing widens, the proposal that now waits for its own keys."""
+    """Either the change that undid it, or, where undoing widens, the proposal that now waits for its own keys.
+
+    `together` are those of the other environments, where several were changed together.
+    """
 
     change: str | None
     proposal: str | None
+    together: list[str] = Field(default_factory=list)
     sentence: str
 
 
