@@ -162,13 +162,11 @@ def profile(**changes: object) -> Control:
 
 
 def test_only_shares_differ_and_only_shares_are_set() -> None:
-    narrow = (
-        article_state().controls[PROFILE].flag.rules[0],
-        Rule(id="pro-10", clauses=(asks("plan", Operator.IN, "pro", "enterprise"),), serve=split(1_000)),
-    )
-    source = article_state(**{PROFILE: profile(rules=narrow)})
+    staff, pro = article_state().controls[PROFILE].flag.rules
+    narrow = replace(pro, serve=split(1_000))
+    source = article_state(**{PROFILE: profile(rules=(staff, narrow))})
     done = check(source, elsewhere(article_state()), (PROFILE,))
-    assert done == (SetWeights(flag=PROFILE, rule="pro-10", weights=narrow[1].serve.rollout.weights),)
+    assert done == (SetWeights(flag=PROFILE, rule="pro-10", weights=narrow.serve.rollout.weights),)
 
 
 def test_a_flag_comes_with_the_segments_it_needs_and_is_switched_on_last() -> None:
@@ -213,6 +211,34 @@ def test_variations_in_another_order_are_put_in_order_even_where_they_are_served
     check(source, target)
     with pytest.raises(Invalid, match=f"`{PROFILE}` cannot be copied: .*`reranker_v2` is not a variation"):
         copy_flags(source, target, (PROFILE,))
+
+
+def listing(**lists: str) -> State:
+    units = tuple(Target(variation=name, units=tuple(each.split())) for name, each in lists.items())
+    return article_state(**{PROFILE: profile(targets=units)})
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"baseline": "a b c", "reranker_v2": "d e"},
+        {"baseline": "c b a", "reranker_v2": "e d"},
+        {"reranker_v2": "d e", "baseline": "a b c"},
+        {"baseline": "d e", "reranker_v2": "a b c"},
+        {"reranker_v2": "a x"},
+        {"baseline": "", "reranker_v2": "d"},
+        {},
+    ],
+)
+def test_listed_units_come_to_stand_where_they_stand_in_the_source(there: dict[str, str]) -> None:
+    source = listing(baseline="a b c y", reranker_v2="d e")
+    check(source, elsewhere(listing(**there)), (PROFILE,))
+
+
+def test_an_emptied_list_stays_empty_and_a_list_that_is_empty_in_one_of_both_is_refused() -> None:
+    check(listing(baseline="a", reranker_v2=""), elsewhere(listing(baseline="", reranker_v2="d")), (PROFILE,))
+    with pytest.raises(Invalid, match="cannot be expressed in operations"):
+        copy_flags(listing(baseline=""), elsewhere(listing(reranker_v2="d")), (PROFILE,))
 
 
 def test_circles_that_only_half_a_copy_would_close_are_none() -> None:
