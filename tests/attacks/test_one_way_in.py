@@ -44,7 +44,7 @@ STAYS = {
     ("POST", "/account/recovery-codes"), ("POST", "/invitations/show"), ("POST", "/invitations/accept"),
     ("POST", "/password"), ("POST", "/users"), ("POST", "/users/{username}/disable"),
     ("POST", "/users/{username}/invite"),
-    ("POST", "/tokens"), ("DELETE", "/tokens/{id}"),
+    ("POST", "/environments"), ("POST", "/tokens"), ("DELETE", "/tokens/{id}"),
     ("POST", "/access/proposals"), ("POST", "/access/proposals/{id}/approve"),
     ("POST", "/access/proposals/{id}/reject"), ("POST", "/access/proposals/{id}/withdraw"),
     ("POST", "/reviews/{id}/close"), ("POST", "/people/{username}/erase"),

@@ -29,13 +29,14 @@ class Doors:
         *,
         secure: bool = False,
         elsewhere: Elsewhere | None = None,
+        secrets: Any = system,
         **evaluating: Any,
     ) -> None:
         self.world, self.hub = world, Hub(world.store)
         services = Services(
             store=world.store,
             telemetry=world.telemetry,
-            secrets=system,
+            secrets=secrets,
             factors=factors,
             signer=signer,
             elsewhere=elsewhere,

@@ -19,6 +19,14 @@ def choose(world: Runtime, server: Server, project: str | None, environment: str
     return _only([(each["project"], each["key"]) for each in server.get(path("environments"))], project, environment)
 
 
+def only_project(server: Server) -> str:
+    """The only project there is. Raises Failure where there are several: it never guesses."""
+    projects = sorted({each["project"] for each in server.get(path("environments"))})
+    if len(projects) != 1:
+        raise usage("Several projects fit", "add --project", f"there are {', '.join(projects) or 'none'}")
+    return str(projects[0])
+
+
 def address(place: Place, *parts: str) -> str:
     """The path of something in an environment."""
     return path("projects", place[0], "environments", place[1], *parts)

@@ -254,10 +254,7 @@ def _governed(environment: Environment, edit: SetGuarding | SetApprovers | SetHo
         case SetGuarding():
             return replace(environment, guarded=edit.guarded)
         case SetApprovers():
-            if not edit.approvers or not edit.widening_approvers:
-                raise Invalid("approvers", "is empty", "at least one role: a gate without a key is none")
-            for role in (*edit.approvers, *edit.widening_approvers):
-                _role(role)
+            check_approvers(edit.approvers, edit.widening_approvers)
             return replace(environment, approvers=edit.approvers, widening_approvers=edit.widening_approvers)
         case SetHours():
             for name in ("proposal_hours", "approval_hours"):
@@ -292,10 +289,13 @@ def _grant(text: str) -> str:
     return text
 
 
-def _role(text: str) -> str:
-    if not _ROLE.fullmatch(text):
-        raise Invalid("approvers", f"`{text}` is no name of a role", "lower-case letters, digits, `_` and `-`")
-    return text
+def check_approvers(approvers: Sequence[str], widening_approvers: Sequence[str]) -> None:
+    """Raise Invalid unless both name roles, one at least."""
+    if not approvers or not widening_approvers:
+        raise Invalid("approvers", "is empty", "at least one role: a gate without a key is none")
+    for role in (*approvers, *widening_approvers):
+        if not _ROLE.fullmatch(role):
+            raise Invalid("approvers", f"`{role}` is no name of a role", "lower-case letters, digits, `_` and `-`")
 
 
 def power_given(before: Access, after: Access) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ Whether a kind of change is allowed at all is written policy: see `permission`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -18,6 +19,10 @@ import msgspec
 from twokey.domain.control import Control, State
 from twokey.domain.identity import Role
 from twokey.domain.operation import Action, Effect
+from twokey.engine.errors import Invalid
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+NAME_RULE = "1 to 64 characters: letters a-z A-Z, digits, `_` and `-`, beginning with a letter or digit"
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -31,6 +36,12 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     proposal_hours: float = 4.0
     approval_hours: float = 4.0
     internal_segment: str = "internal-staff"
+
+
+def check_name(field: str, name: str) -> None:
+    """Raise Invalid unless this can name a project or an environment: a part of paths, grants and policies."""
+    if not _NAME.fullmatch(name):
+        raise Invalid(field, f"`{name}` is no name of one", NAME_RULE)
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from twokey.domain.gate import Circumstances, Gate, GateStatus, evaluate, questi
 from twokey.domain.identity import SCHEDULE, Actor, ActorKind, roles_in
 from twokey.domain.joint import together
 from twokey.domain.operation import Effect
-from twokey.domain.permission import Verb
+from twokey.domain.permission import Question, Verb
 from twokey.domain.policy import row_for
 from twokey.domain.proposal import Proposal
 from twokey.ports import Gatekeeper, UnitOfWork
@@ -77,6 +77,26 @@ def check_permitted(uow: UnitOfWork, proposal: Proposal, actor: Actor, verb: Ver
     if not ruling.allowed or ruling.problem:
         sentence = refusal(actor, verb, row, ruling.policies, ruling.problem)
         raise Refused(sentence, Gate(status=GateStatus.REFUSED, sentence=sentence, rule=str(verb)))
+
+
+def check_governs(uow: UnitOfWork, actor: Actor, what: str, place: tuple[str, str] = ("", "")) -> None:
+    """Ask the written policy whether this actor may govern something: people, tokens, roles, guarding and so on.
+
+    `place` is the project and environment it is about, where it is about one. What is done on the server's own machine
+    is not asked for: who keeps the store has the policies too. Raises Refused.
+    """
+    if actor.kind is ActorKind.SYSTEM:
+        return
+    project, environment = place
+    guarded = uow.flags.environment(project, environment).guarded if environment else True
+    asked = Question(
+        actor=actor, verb=Verb.GOVERN, project=project, environment=environment, guarded=guarded, action=what
+    )
+    ruling = uow.gatekeeper().rule(asked)
+    if not ruling.allowed or ruling.problem:
+        why = f"the policy could not be asked: {ruling.problem}" if ruling.problem else ", ".join(ruling.policies)
+        where = f" in {project}/{environment}" if environment else ""
+        raise Refused(f"the policy does not let you govern {what}{where}: {why or 'no policy permits it'}")
 
 
 def circumstances(uow: UnitOfWork, proposal: Proposal, actor: Actor, *, breached: bool = False) -> Circumstances:

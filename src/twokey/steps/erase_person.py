@@ -17,6 +17,7 @@ from twokey.domain.beside import ERASE
 from twokey.domain.errors import NotFound, Refused
 from twokey.domain.identity import Actor, ActorKind, Role
 from twokey.ports import Store, UnitOfWork
+from twokey.steps.ask_gate import check_governs
 
 
 def erase(store: Store, actor: Actor, person: str, proof: Proof | None, reason: str) -> int:
@@ -31,6 +32,7 @@ def erase(store: Store, actor: Actor, person: str, proof: Proof | None, reason: 
     if proof is None:
         raise Refused("this needs fresh proof that you are here: your password, a code or a passkey")
     with store.begin() as uow:
+        check_governs(uow, actor, "people")
         count = uow.audit.erase(person)
         _erase_records(uow, person)
         detail = {"values": count, "reason": reason, "proof": str(proof)}

@@ -5,6 +5,7 @@ Rules kept here:
   exactly that digest;
 - what gives nobody power is done with one key, so that power can be taken away at 3 a.m.;
 - everything is checked again when it is applied: who still holds the role, and that nothing it stands on has moved;
+- the written policy is asked about each edit, of who proposes and of who agrees;
 - team policies are validated before they are proposed, and the proposal says what they would have decided otherwise.
 """
 
@@ -29,12 +30,13 @@ from twokey.domain.access import (
 from twokey.domain.approval import Answer, Approval, Proof, fill
 from twokey.domain.audit import Happening, Outcome
 from twokey.domain.errors import Conflict, Refused
+from twokey.domain.governing import governed
 from twokey.domain.identity import SCHEDULE, Actor, Role
 from twokey.domain.proposal import Author, ProposalStatus
 from twokey.domain.standing_order import StandingOrder
 from twokey.engine.errors import Invalid
 from twokey.ports import Store, UnitOfWork
-from twokey.steps.ask_gate import foresee
+from twokey.steps.ask_gate import check_governs, foresee
 from twokey.steps.publish import sign_soon
 
 GOOD_FOR = timedelta(hours=24)
@@ -71,6 +73,7 @@ def propose(
         raise Invalid("reason", "is empty", "why access shall change, in a sentence")
     with store.begin() as uow:
         proposal = _drafted(uow, actor, edits, reason)
+        _check_permitted(uow, actor, proposal)
         uow.access_proposals.add(proposal)
         uow.audit.append(_happening("access.propose", proposal, actor, _content(proposal)))
         if proposal.required_roles:
@@ -106,6 +109,7 @@ def approve(store: Store, actor: Actor, id: str, digest: str, proof: Proof | Non
         if not problem:
             if actor.id in proposal.excluded():
                 raise Refused("who wrote an access proposal never approves it")
+            _check_permitted(uow, actor, proposal)
             _record(uow, proposal, actor, Answer.YES, proof, note)
             if len(fill(proposal.required_roles, _counted(uow, proposal))) == len(proposal.required_roles):
                 proposal = _apply(uow, proposal.to(ProposalStatus.APPROVED), actor)
@@ -233,6 +237,13 @@ def _record(
     verb = "approve" if answer is Answer.YES else "reject"
     detail: dict[str, object] = {"digest": proposal.digest, "proof": str(proof), "note": note}
     uow.audit.append(_happening(f"access.{verb}", proposal, actor, detail))
+
+
+def _check_permitted(uow: UnitOfWork, actor: Actor, proposal: AccessProposal) -> None:
+    """Ask the written policy about each edit."""
+    access = read_access(uow)
+    for what, place in dict.fromkeys(governed(access, each) for each in proposal.edits):
+        check_governs(uow, actor, what, place)
 
 
 def _check_present(actor: Actor, proof: Proof | None) -> None:

@@ -18,6 +18,7 @@ from twokey.domain.credentials import Invitation
 from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.identity import SYSTEM, Actor, Role, User
 from twokey.ports import Secrets, Store, UnitOfWork
+from twokey.steps.ask_gate import check_governs
 
 GOOD_FOR = timedelta(days=2)
 
@@ -48,6 +49,7 @@ def recover(store: Store, secrets: Secrets, username: str) -> str:
 
 def _invite(store: Store, secrets: Secrets, actor: Actor, username: str, *, anybody: bool) -> str:
     with store.begin() as uow:
+        check_governs(uow, actor, "people")
         user = _user(uow, username)
         if user.disabled:
             raise Conflict(f"`{username}` was shut out", remedy="nobody who was shut out is invited")

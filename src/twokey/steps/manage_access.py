@@ -1,7 +1,7 @@
 """Who may come in: people, their sessions, and the tokens of services and agents; and the environments there are.
 
 Rules kept here:
-- only an administrator (a person) creates people, tokens and environments;
+- only an administrator (a person) creates people, tokens and environments, where the written policy lets them;
 - an agent's token names the person it acts for and holds only scopes that read and draft; so does every token that
   drafts, since whoever drafts through it must not approve that;
 - nobody is called as the product's own actors are: an author's name says who it was;
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from twokey.domain.access import founded
+from twokey.domain.access import check_approvers, founded
 from twokey.domain.audit import Happening
 from twokey.domain.control import State, check_control
 from twokey.domain.errors import Conflict, NotFound, Refused
@@ -32,9 +32,10 @@ from twokey.domain.identity import (
     User,
     is_reserved,
 )
-from twokey.domain.policy import Environment
+from twokey.domain.policy import Environment, check_name
 from twokey.engine.errors import Invalid
 from twokey.ports import Secrets, Store, UnitOfWork
+from twokey.steps.ask_gate import check_governs
 from twokey.steps.publish import publish_first
 
 SESSION_LENGTH = timedelta(hours=12)
@@ -51,6 +52,7 @@ def create_user(store: Store, actor: Actor, user: User) -> User:
     """Add a person. Raises Refused for anyone but an administrator, Conflict where the username is taken."""
     _check_administrator(actor, "adds people")
     with store.begin() as uow:
+        check_governs(uow, actor, "people")
         return _add_user(uow, actor, user)
 
 
@@ -170,6 +172,7 @@ def disable_user(store: Store, actor: Actor, username: str) -> User:
     if username == actor.id:
         raise Refused("nobody shuts themselves out")
     with store.begin() as uow:
+        check_governs(uow, actor, "people")
         found = uow.users.where(username=username, limit=1)
         if not found:
             raise NotFound("user", username)
@@ -212,6 +215,7 @@ def create_token(store: Store, secrets: Secrets, actor: Actor, wanted: TokenRequ
     secret = secrets.new_secret("twokey")
     with store.begin() as uow:
         uow.flags.environment(wanted.project, wanted.environment)
+        check_governs(uow, actor, "tokens", (wanted.project, wanted.environment))
         _check_flags(uow, wanted)
         wanted = msgspec.structs.replace(wanted, expires_at=_end_of(wanted, uow.now))
         if wanted.on_behalf_of and not uow.users.where(username=wanted.on_behalf_of, limit=1):
@@ -269,6 +273,7 @@ def revoke_token(store: Store, actor: Actor, token_id: str) -> None:
     _check_administrator(actor, "revokes tokens")
     with store.begin() as uow:
         token = uow.tokens.get(token_id)
+        check_governs(uow, actor, "tokens", (token.project, token.environment))
         uow.tokens.replace(msgspec.structs.replace(token, revoked_at=token.revoked_at or uow.now))
         _record(uow, actor, "token.revoke", token_id, {"name": token.name}, token.project, token.environment)
 
@@ -280,6 +285,7 @@ def create_environment(store: Store, actor: Actor, environment: Environment, ini
     """
     _check_administrator(actor, "creates environments")
     with store.begin() as uow:
+        check_governs(uow, actor, "environments")
         _add_environment(uow, actor, environment, initial)
 
 
@@ -296,6 +302,9 @@ def set_up(store: Store, environment: Environment, initial: State | None, admini
 def _add_environment(uow: UnitOfWork, actor: Actor, environment: Environment, initial: State | None) -> None:
     if not environment.guarded:
         raise Invalid("guarded", "is false", "an environment starts guarded; its security role may unguard it later")
+    check_name("project", environment.project)
+    check_name("key", environment.key)
+    check_approvers(environment.approvers, environment.widening_approvers)
     for control in (initial.controls if initial else {}).values():
         check_control(control)
     if any((each.project, each.key) == (environment.project, environment.key) for each in uow.flags.environments()):

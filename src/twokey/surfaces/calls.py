@@ -220,7 +220,9 @@ def _attempt(request: Request, actor: Actor) -> Attempt:
 
 
 def _invalid(error: RequestValidationError) -> Invalid:
-    first = error.errors()[0]
+    found = error.errors()
+    # A field that is not there says more of a mistake than one that is missing for it.
+    first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
     place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
     return Invalid(".".join(place) or "body", first["msg"], _accepted(first))
 

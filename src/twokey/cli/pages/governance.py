@@ -40,6 +40,17 @@ def access_page(view: View) -> None:
     order_table(view["orders"])
 
 
+def environment_table(rows: Sequence[View]) -> None:
+    """Environments, and who agrees to changes in each."""
+    table(
+        ("ENVIRONMENT", "REVISION", "FLAGS", "CASES", "CHANGES NEED"),
+        ([f"{row['project']}/{row['key']}", str(row["revision"]), str(row["flags"]), str(row["open_cases"]),
+          " and ".join(row["approvers"]) if row["guarded"] else "nobody: it is not guarded"] for row in rows),
+        fixed=("REVISION", "FLAGS", "CASES"),
+        empty="No environments.",
+    )  # fmt: skip
+
+
 def order_table(rows: Sequence[View]) -> None:
     """Standing orders in force."""
     table(

@@ -15,7 +15,8 @@ from twokey.domain.policy import Environment
 from twokey.domain.telemetry import Scope as Where
 from twokey.engine import evaluate, explain
 from twokey.ports import UnitOfWork
-from twokey.surfaces.calls import Serves, StrictBodies, check_reach, reads
+from twokey.steps import manage_access
+from twokey.surfaces.calls import Fresh, Serves, StrictBodies, check_reach, reads
 from twokey.surfaces.http_api import series as charts
 from twokey.surfaces.http_api.flag_views import flag_row, flag_view
 from twokey.surfaces.http_api.models import (
@@ -26,6 +27,7 @@ from twokey.surfaces.http_api.models import (
     FlagView,
     SeriesView,
 )
+from twokey.surfaces.http_api.models.access import NewEnvironment
 
 router = APIRouter(tags=["flags"], route_class=StrictBodies)
 PLACE = "/projects/{project}/environments/{environment}"
@@ -48,6 +50,21 @@ def list_environments(actor: Annotated[Actor, reads(Scope.FLAGS_READ)], services
             for each in uow.flags.environments()
             if actor.may_turn_key or (each.project, each.key) == (actor.project, actor.environment)
         ]
+
+
+@router.post("/environments", status_code=201)
+def create_environment(body: NewEnvironment, actor: Fresh, services: Serves) -> EnvironmentView:
+    """Create an environment, guarded and without flags. For administrators."""
+    approvers = tuple(body.approvers)
+    environment = Environment(
+        project=body.project,
+        key=body.key,
+        approvers=approvers,
+        widening_approvers=approvers if body.widening_approvers is None else tuple(body.widening_approvers),
+    )
+    manage_access.create_environment(services.store, actor, environment)
+    with services.store.read() as uow:
+        return _environment_view(uow, environment)
 
 
 def _environment_view(uow: UnitOfWork, environment: Environment) -> EnvironmentView:

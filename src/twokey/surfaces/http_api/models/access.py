@@ -42,6 +42,19 @@ class Invitation(Model):
     invitation: str
 
 
+class NewEnvironment(Model):
+    """An environment to come: guarded, without flags, so that nothing moves for anyone.
+
+    `approvers` are the roles that every change in it needs, `widening_approvers` those that one that widens needs as
+    well.
+    """
+
+    project: str = Field(min_length=1, max_length=64)
+    key: str = Field(min_length=1, max_length=64)
+    approvers: list[str] = Field(default_factory=lambda: ["release_manager"], min_length=1, max_length=20)
+    widening_approvers: list[str] | None = Field(default=None, min_length=1, max_length=20)
+
+
 class NewToken(Model):
     """A token to come: reading alone unless `scopes` say more, for 90 days (an agent's for 30) unless said otherwise.
 
