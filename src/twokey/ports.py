@@ -300,7 +300,15 @@ class AuditLog(Protocol):
 
 
 class Signer(Protocol):
-    """The key that signs checkpoints, and what it signed last, both outside the database."""
+    """The key that signs checkpoints, and what it signed last, both outside the database.
+
+    `exported` says whether what it signs is sent elsewhere.
+    """
+
+    @property
+    def exported(self) -> bool:
+        """Whether each checkpoint is sent out once it is signed."""
+        ...
 
     @property
     def key(self) -> Key:
@@ -317,6 +325,22 @@ class Signer(Protocol):
 
     def keep(self, note: Note) -> None:
         """Remember what was signed last."""
+        ...
+
+
+class Keeper(Protocol):
+    """A place out of this server's reach that keeps checkpoints of the log: a folder, or what listens at an address."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        ...
+
+    def keep(self, note: Note) -> None:
+        """Hand a checkpoint over; once more does no harm.
+
+        Raises Refused where it keeps another one of that size already, OSError where it cannot be reached.
+        """
         ...
 
 

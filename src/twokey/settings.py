@@ -30,6 +30,7 @@ class Settings:
     reverse proxies that are believed when they say who is calling; what anybody else says of that is ignored.
     `provider` is who people may sign in by beside their password.
     `audit_name` is what the audit log is called in its checkpoints; without it, a name made from its key.
+    `checkpoint_to` are the folders and addresses that each signed checkpoint of the log is sent to.
 
     Of clients that evaluate here (OFREP): `origins` are the web origins whose pages may ask, `*` for any; `evaluations`
     is how many requests a minute one token may make, `visible_evaluations` how many one address may make with a client
@@ -44,6 +45,7 @@ class Settings:
     secure_cookies: bool = False
     proxies: tuple[str, ...] = ()
     audit_name: str = ""
+    checkpoint_to: tuple[str, ...] = ()
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets as random
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ import uvicorn
 
 from twokey.adapters import factors, system
 from twokey.adapters.cedar import gatekeeper
+from twokey.adapters.keeping import keeper
 from twokey.adapters.signing import FileSigner
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
@@ -23,12 +25,13 @@ from twokey.domain.identity import SYSTEM, Role, User
 from twokey.domain.job import JobKind
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
-from twokey.ports import Clock, Signer, Store, Telemetry
+from twokey.ports import Clock, Keeper, Signer, Store, Telemetry
 from twokey.settings import Settings
 from twokey.steps import (
     apply_change,
     check_evidence,
     draft_proposal,
+    export_checkpoint,
     invite,
     keep_orders,
     run_schedule,
@@ -85,7 +88,8 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     """Put a server together. It listens nowhere yet."""
     store = open_store(settings, clock)
     telemetry = DuckTelemetry(settings.telemetry_path)
-    signer = FileSigner(settings.data, settings.audit_name)
+    keepers = tuple(keeper(each) for each in settings.checkpoint_to)
+    signer = FileSigner(settings.data, settings.audit_name, exported=bool(keepers))
     services = Services(
         store=store,
         telemetry=telemetry,
@@ -103,7 +107,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
             record=settings.record_evaluations,
         ),
     )
-    work = jobs_of(store, telemetry, signer)
+    work = jobs_of(store, telemetry, signer, keepers)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
     return Server(app=create_app(services), services=services, store=store, telemetry=telemetry, workers=workers)
@@ -122,14 +126,17 @@ def _elsewhere(settings: Settings) -> Elsewhere | None:
     return Elsewhere(provider=provider, create=chosen.create)
 
 
-def jobs_of(store: Store, telemetry: Telemetry, signer: Signer | None = None) -> dict[JobKind, Work]:
-    """What each kind of job does. Without a signer no checkpoint is signed."""
+def jobs_of(
+    store: Store, telemetry: Telemetry, signer: Signer | None = None, keepers: Sequence[Keeper] = ()
+) -> dict[JobKind, Work]:
+    """What each kind of job does. Without a signer no checkpoint is signed; the keepers are sent each that is."""
     return {
         JobKind.TRIAGE_CASE: lambda case: triage_case.triage(store, telemetry, case),
         JobKind.DRAFT_PROPOSAL: lambda finding: draft_proposal.draft_from_finding(store, telemetry, finding),
         JobKind.CHECK_EVIDENCE: lambda case: check_evidence.check(store, telemetry, case),
         JobKind.EXPIRE_PROPOSAL: lambda proposal: run_schedule.expire_proposal(store, proposal),
         JobKind.SIGN_CHECKPOINT: lambda subject: _sign(store, signer, subject) if signer else None,
+        JobKind.EXPORT_CHECKPOINT: lambda size: export_checkpoint.export(store, keepers, int(size)),
         JobKind.ASK_ORDERS: lambda proposal: _ask_orders(store, telemetry, proposal),
         JobKind.APPLY_SCHEDULED: lambda proposal: apply_change.apply_scheduled(store, proposal),
     }

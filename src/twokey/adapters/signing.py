@@ -23,10 +23,10 @@ KEY, LAST = "audit.key", "audit.checkpoint"
 
 
 class FileSigner:
-    """The signing key in a folder. Made when it is first asked for."""
+    """The signing key in a folder, made when it is first asked for. `exported`: what it signs is sent elsewhere."""
 
-    def __init__(self, folder: Path, name: str = "") -> None:
-        self._folder, self._name = folder, name
+    def __init__(self, folder: Path, name: str = "", *, exported: bool = False) -> None:
+        self._folder, self._name, self.exported = folder, name, exported
         self._private: Ed25519PrivateKey | None = None
 
     @property

@@ -47,6 +47,7 @@ class Listening:
     secure_cookies: bool = False
     proxies: tuple[str, ...] = ()
     audit_name: str = ""
+    checkpoint_to: tuple[str, ...] = ()
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000

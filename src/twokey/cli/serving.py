@@ -18,6 +18,13 @@ Proxies = Annotated[
 AuditName = Annotated[
     str, typer.Option(envvar="TWOKEY_AUDIT_NAME", help="What the log is called in its checkpoints. [default: by key]")
 ]
+CheckpointTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="TWOKEY_CHECKPOINT_TO",
+        help="A folder or address that keeps signed checkpoints of the log, repeatable. [default: none]",
+    ),
+]
 OidcIssuer = Annotated[
     str, typer.Option(envvar="TWOKEY_OIDC_ISSUER", help="An OpenID provider that people may sign in by.")
 ]

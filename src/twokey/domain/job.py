@@ -22,6 +22,7 @@ class JobKind(StrEnum):
     APPLY_SCHEDULED = "apply_scheduled"
     ASK_ORDERS = "ask_orders"
     SIGN_CHECKPOINT = "sign_checkpoint"
+    EXPORT_CHECKPOINT = "export_checkpoint"
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

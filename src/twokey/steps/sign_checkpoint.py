@@ -4,7 +4,8 @@ Rules kept here:
 - what is signed follows from what was signed last, which the signer keeps outside the database: a shorter log, or one
   with another beginning, is refused, and stays refused until an operator accepts the restored log on record;
 - the signer remembers a checkpoint before anybody else sees it, so that two that contradict each other cannot be made;
-- where nothing was added, nothing is signed again.
+- where nothing was added, nothing is signed again;
+- what is signed is sent to where it is kept out of reach by a job of the same transaction.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from twokey.domain.audit import Happening
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor
+from twokey.domain.job import JobKind
 from twokey.domain.transparency.note import Checkpoint, Note, sign
 from twokey.ports import Signer, Store, UnitOfWork
 
@@ -25,15 +27,21 @@ def sign_checkpoint(store: Store, signer: Signer) -> Note | None:
             raise Refused(problem)
         if last is not None and last.checkpoint.size == size:
             if not uow.audit.checkpoints(1) or uow.audit.checkpoints(1)[0].checkpoint.size < size:
-                uow.audit.keep_checkpoint(last)  # it was signed, and the process ended before it was stored
+                _keep(uow, signer, last)  # it was signed, and the process ended before it was stored
             return last
         if size == 0:
             return None
         checkpoint = Checkpoint(origin=signer.key.name, size=size, root=uow.audit.root(size))
         note = sign(checkpoint, [(signer.key, signer.sign)])
         signer.keep(note)
-        uow.audit.keep_checkpoint(note)
+        _keep(uow, signer, note)
         return note
+
+
+def _keep(uow: UnitOfWork, signer: Signer, note: Note) -> None:
+    uow.audit.keep_checkpoint(note)
+    if signer.exported:
+        uow.jobs.enqueue(JobKind.EXPORT_CHECKPOINT, str(note.checkpoint.size), uow.now)
 
 
 def contradiction(uow: UnitOfWork, last: Note | None) -> str:
