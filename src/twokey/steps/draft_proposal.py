@@ -19,6 +19,7 @@ from twokey.domain.audit import Happening
 from twokey.domain.case import CaseStatus
 from twokey.domain.drafting import Basis, Draft, compose
 from twokey.domain.errors import Conflict, NotFound, Refused
+from twokey.domain.exposure import BlastRadius
 from twokey.domain.identity import ANALYST, Actor, ActorKind
 from twokey.domain.job import JobKind
 from twokey.domain.joint import check_places, join
@@ -213,7 +214,18 @@ def _entry(proposal: Proposal, actor: Actor) -> Happening:
             "action": str(proposal.action),
             "operations": msgspec.to_builtins(proposal.operations),
             "required_roles": list(proposal.required_roles),
+            "affected": _affected(proposal),
         }
         | ({"supersedes": proposal.supersedes} if proposal.supersedes else {})
         | ({"joint": [each.id for each in proposal.joint]} if proposal.joint else {}),
     )
+
+
+def _affected(proposal: Proposal) -> dict[str, object]:
+    """Who it reaches, as counts: the log says it by itself."""
+    radius = proposal.blast_radius or BlastRadius(sampled_units=0)
+    return {
+        "sampled_units": radius.sampled_units,
+        "changed_units": radius.changed_units,
+        "by_attribute": radius.by_attribute,
+    }

@@ -35,6 +35,7 @@ from twokey.surfaces.http_api import (
 )
 from twokey.surfaces.http_errors import MEDIA_TYPE, problem
 from twokey.surfaces.ofrep import PREFIX, Ofrep
+from twokey.surfaces.readings import Readings
 from twokey.surfaces.services import Services
 from twokey.surfaces.stream import Stream
 
@@ -84,6 +85,7 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
         responses=PROBLEMS,
     )
     app.state.services, app.state.authenticator = services, authenticator
+    app.state.readings = Readings(services.store)
     for module in (
         session,
         elsewhere,

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
@@ -35,11 +36,14 @@ from twokey.surfaces.auth import (
     site_of,
 )
 from twokey.surfaces.http_errors import MEDIA_TYPE, headers_of, problem_of
+from twokey.surfaces.readings import Readings
 from twokey.surfaces.services import Services
 from twokey.surfaces.shapes import Problem
 
 log = logging.getLogger(__name__)
 OURS = (Invalid, NotFound, Conflict, Refused, Unauthenticated, Throttled)
+READS_BY_POST = frozenset({"explain_flag"})
+"""Routes that change nothing, and take a body all the same."""
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": title, "content": {MEDIA_TYPE: {}}}
     for status, title in (
@@ -77,9 +81,23 @@ class StrictBodies(APIRoute):
         async def handle(request: Request) -> Response:
             if self.body_field is not None:
                 strict_json(await request.body())
-            return await handler(request)
+            response = await handler(request)
+            if request.method in SAFE_METHODS or self.name in READS_BY_POST:
+                await run_in_threadpool(_note_reading, request)
+            return response
 
         return handle
+
+
+def _note_reading(request: Request) -> None:
+    """What an assistant reads is on record before it has the answer."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:
+        return
+    path, given = request.url.path.partition("/api/v1")[2], request.path_params
+    subject = next((given[name] for name in ("id", "key") if name in given), path)
+    readings: Readings = request.app.state.readings
+    readings.note(caller.actor, path, subject, _services(request).clock())
 
 
 def strict_json(body: bytes) -> None:

@@ -641,6 +641,14 @@ export interface WayView {
   approved_with_it: boolean;
 }
 
+/** One of the six questions of a case, answered from the log alone; `entries` are the indices that say so. */
+export interface AnsweredView {
+  key: string;
+  question: string;
+  sentences: string[];
+  entries: number[];
+}
+
 /** An entry of the audit log: all that its hash covers. `beside` holds the commitments to those members of `detail` that can be erased, `salts` what they are checked with. */
 export interface EntryView {
   index: number;

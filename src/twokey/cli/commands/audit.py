@@ -185,6 +185,27 @@ def _agree(view: Mapping[str, object]) -> str:
     return "agree" if view["agrees"] else f"DO NOT AGREE: stored is {view['stored']}"
 
 
+@app.command("why")
+def why(
+    case: Annotated[str, typer.Argument(help="The case's id.")],
+    export: Annotated[Path | None, typer.Option(help="From this exported log, without a server.")] = None,
+    json: options.Json = False,
+) -> None:
+    """Answer the six questions of a case from the log alone: what signal, what changed, who agreed, what came of it."""
+    if export is not None:
+        from twokey.cli.audit_state import answered
+
+        views = answered(export, case)
+    else:
+        with connect(runtime()) as server:
+            views = server.get(path("audit", "answers"), case=case)
+    if json:
+        return answer(views)
+    from twokey.cli.pages.records import answers_page
+
+    return answers_page(views)
+
+
 @app.command("erase")
 def erase(
     person: Annotated[str, typer.Argument(help="Whose personal data goes; their username stays.")],

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from twokey.cli.output import facts, heading, say, table
+from twokey.cli.output import facts, heading, say, section, table
 from twokey.cli.times import ago, stamp
 from twokey.documents.text import plain
 
@@ -113,3 +113,11 @@ def _ends(token: View, now: datetime) -> str:
     if token["revoked_at"]:
         return f"revoked {ago(token['revoked_at'], now)}"
     return ago(token["expires_at"], now) if token["expires_at"] else "never"
+
+
+def answers_page(views: Sequence[View]) -> None:
+    """The six questions of a case, each with the entries of the log that answer it."""
+    for each in views:
+        section(each["question"], each["sentences"])
+        if each["entries"]:
+            say(f"    entries {', '.join(map(str, each['entries']))}")

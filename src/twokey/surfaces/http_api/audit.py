@@ -10,6 +10,7 @@ import msgspec
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from twokey.documents.log_answers import answers
 from twokey.domain.audit import Entry
 from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.identity import Actor
@@ -20,7 +21,7 @@ from twokey.engine.errors import Invalid
 from twokey.ports import Signer, Store, UnitOfWork
 from twokey.steps import sign_checkpoint
 from twokey.surfaces.calls import Acts, Serves, StrictBodies
-from twokey.surfaces.http_api.models import EntryView, RebuiltView, VerificationView
+from twokey.surfaces.http_api.models import AnsweredView, EntryView, RebuiltView, VerificationView
 from twokey.surfaces.services import Services
 
 router = APIRouter(prefix="/audit", tags=["audit"], route_class=StrictBodies)
@@ -81,6 +82,17 @@ def verify_log(actor: Acts, services: Serves) -> VerificationView:
             problem = sign_checkpoint.contradiction(uow, services.signer.last())
             result = msgspec.structs.replace(result, ok=not problem, problem=problem)
     return VerificationView(**msgspec.to_builtins(result))
+
+
+@router.get("/answers")
+def answer_case(actor: Acts, services: Serves, case: str) -> list[AnsweredView]:
+    """The six questions of a case, answered from the log alone."""
+    _check(actor)
+    with services.store.read() as uow:
+        found = answers(tuple(_walk(uow)), case)
+    if not found:
+        raise NotFound("case", case)
+    return [AnsweredView(**msgspec.to_builtins(each)) for each in found]
 
 
 @router.get("/state")

@@ -74,6 +74,7 @@ from twokey.surfaces.http_api.models.proposals import (
 )
 from twokey.surfaces.http_api.models.records import (
     AcceptedView,
+    AnsweredView,
     EntryView,
     RebuiltView,
     RefusedRecord,
@@ -110,6 +111,7 @@ __all__ = [
     "AcceptedView",
     "AccountView",
     "Address",
+    "AnsweredView",
     "Approve",
     "BlastRadiusView",
     "CaseRow",

@@ -41,6 +41,15 @@ class RebuiltView(Model):
     agrees: bool
 
 
+class AnsweredView(Model):
+    """One of the six questions of a case, answered from the log alone; `entries` are the indices that say so."""
+
+    key: str
+    question: str
+    sentences: list[str]
+    entries: list[int]
+
+
 class VerificationView(Model):
     ok: bool
     entries: int

@@ -1,27 +1,22 @@
-"""What the steps need from the world, as protocols. Adapters fulfil them; tests may too.
-
-Rule: a step opens one transaction with `Store.begin`, and what it writes there stands together or not at all.
-"""
+"""What is kept, and the transaction over it: a step opens one with `Store.begin`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from twokey.domain.access import AccessProposal, Policies
 from twokey.domain.approval import Approval
-from twokey.domain.audit import Entry, Happening, Verification
 from twokey.domain.case import Case
 from twokey.domain.change import Change
 from twokey.domain.check import Check
 from twokey.domain.control import Control, State
-from twokey.domain.credentials import Passkey, Site
 from twokey.domain.decision import Decision
-from twokey.domain.elsewhere import Journey, Setting, Voucher
+from twokey.domain.elsewhere import Journey
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.identity import Session, Token, User
@@ -32,108 +27,13 @@ from twokey.domain.proposal import Proposal
 from twokey.domain.review import Review
 from twokey.domain.signal import Alert, Signal
 from twokey.domain.standing_order import StandingOrder
-from twokey.domain.telemetry import Telemetry
-from twokey.domain.transparency.note import Key, Note
-
-__all__ = [
-    "AuditLog",
-    "Clock",
-    "Factors",
-    "FlagVersion",
-    "Flags",
-    "Gatekeeper",
-    "Gatekeepers",
-    "IdentityProvider",
-    "Ids",
-    "Jobs",
-    "Records",
-    "Secrets",
-    "Signals",
-    "Signer",
-    "Store",
-    "Telemetry",
-    "UnitOfWork",
-]
+from twokey.ports.audit import AuditLog
 
 R = TypeVar("R")
 Clock = Callable[[], datetime]
 """The time now, aware, UTC."""
 Ids = Callable[[str], str]
 """A new id with the given prefix: `ids("case")` -> `case-7k2m9qa3xv4b`."""
-
-
-class Secrets(Protocol):
-    """Secrets and proofs. What is stored is only ever a hash."""
-
-    def new_secret(self, prefix: str) -> str:
-        """A new random bearer secret, `<prefix>_<random>`."""
-        ...
-
-    def hash_secret(self, secret: str) -> str:
-        """The sha256 of a secret of high entropy, as stored and looked up."""
-        ...
-
-    def hash_password(self, password: str) -> str:
-        """The Argon2id hash of a password, in its encoded form."""
-        ...
-
-    def password_fits(self, encoded: str | None, password: str) -> bool:
-        """Whether a password fits. `encoded` is None where nobody has that name: it takes as long all the same."""
-        ...
-
-
-class Factors(Protocol):
-    """Second factors: codes of authenticator apps, recovery codes, passkeys. What does not verify is None."""
-
-    def new_totp(self) -> str:
-        """A secret for an authenticator app."""
-        ...
-
-    def totp_address(self, secret: str, username: str) -> str:
-        """The `otpauth://` address that apps read."""
-        ...
-
-    def totp_step(self, secret: str, code: str, now: datetime) -> int | None:
-        """The step of the app's clock that this is the code of, near `now`."""
-        ...
-
-    def new_recovery_code(self) -> str:
-        """A code for the day when everything else is lost."""
-        ...
-
-    def passkey_wish(
-        self, site: Site, username: str, name: str, held: tuple[Passkey, ...], challenge: bytes
-    ) -> dict[str, Any]:
-        """What a browser is asked to make a passkey by."""
-        ...
-
-    def passkey_question(self, site: Site, held: tuple[Passkey, ...], challenge: bytes) -> dict[str, Any]:
-        """What a browser is asked to sign by."""
-        ...
-
-    def read_passkey(
-        self, site: Site, challenge: bytes, answer: dict[str, Any], name: str, now: datetime
-    ) -> Passkey | None:
-        """The passkey that a browser made for this challenge."""
-        ...
-
-    def passkey_fits(self, site: Site, challenge: bytes, held: Passkey, answer: dict[str, Any]) -> int | None:
-        """The passkey's new count of signatures, if it signed this challenge here."""
-        ...
-
-
-class IdentityProvider(Protocol):
-    """Somebody else who knows people, and vouches for them. What does not hold raises Unproven."""
-
-    name: str
-
-    def begin(self, callback: str, after: str, *, anew: bool, link: str) -> tuple[Setting, str]:
-        """What to remember of a sign-in, and the address that it leads to."""
-        ...
-
-    def finish(self, setting: Setting, answer: Mapping[str, str], now: datetime) -> Voucher:
-        """Whom the provider vouches for at the end of a journey."""
-        ...
 
 
 class Gatekeeper(Protocol):
@@ -243,104 +143,6 @@ class Flags(Protocol):
 
     def versions(self, project: str, environment: str, flag: str, limit: int = 100) -> tuple[FlagVersion, ...]:
         """The versions of a flag, newest first."""
-        ...
-
-
-class AuditLog(Protocol):
-    """The hash-chained log. `append` takes its place in the chain inside the running transaction."""
-
-    def append(self, happening: Happening) -> Entry:
-        """Add an entry at the time of the transaction."""
-        ...
-
-    def entries(
-        self, *, start: int = 0, limit: int = 1000, case: str | None = None, newest_first: bool = False
-    ) -> tuple[Entry, ...]:
-        """Entries by index."""
-        ...
-
-    def erase(self, person: str) -> int:
-        """Erase what is personal in the entries of somebody; how many values there were."""
-        ...
-
-    def verify(self) -> Verification:
-        """Walk the whole chain as it is stored, copies and head included; names the first entry that does not fit.
-
-        The tree over it is built again on the way and held against what is stored of it and against each checkpoint.
-        """
-        ...
-
-    def size(self) -> int:
-        """How many entries there are."""
-        ...
-
-    def root(self, size: int) -> bytes:
-        """The Merkle root over the first `size` entries; raises LookupError where the tree does not reach so far."""
-        ...
-
-    def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
-        """The proof that entry `index` is among the first `size`."""
-        ...
-
-    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
-        """The proof that the log of `old` entries is the beginning of that of `new`."""
-        ...
-
-    def keep_checkpoint(self, note: Note) -> None:
-        """Store a checkpoint that was signed."""
-        ...
-
-    def checkpoints(self, limit: int = 100) -> tuple[Note, ...]:
-        """The checkpoints that were signed, newest first. Raises Invalid where one is damaged."""
-        ...
-
-    def index_of(self, subject: str) -> int | None:
-        """The newest entry about something, if there is one."""
-        ...
-
-
-class Signer(Protocol):
-    """The key that signs checkpoints, and what it signed last, both outside the database.
-
-    `exported` says whether what it signs is sent elsewhere.
-    """
-
-    @property
-    def exported(self) -> bool:
-        """Whether each checkpoint is sent out once it is signed."""
-        ...
-
-    @property
-    def key(self) -> Key:
-        """The public key."""
-        ...
-
-    def sign(self, text: bytes) -> bytes:
-        """The signature over a text."""
-        ...
-
-    def last(self) -> Note | None:
-        """What was signed last. Raises Invalid where that is damaged."""
-        ...
-
-    def keep(self, note: Note) -> None:
-        """Remember what was signed last."""
-        ...
-
-
-class Keeper(Protocol):
-    """A place out of this server's reach that keeps checkpoints of the log: a folder, or what listens at an address."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in messages."""
-        ...
-
-    def keep(self, note: Note) -> None:
-        """Hand a checkpoint over; once more does no harm.
-
-        Raises Refused where it keeps another one of that size already, OSError where it cannot be reached.
-        """
         ...
 
 
