@@ -225,7 +225,7 @@ def test_a_policy_of_the_team_holds_from_the_moment_it_is_agreed_and_outdates_wh
     kill = SetEnabled(flag="support_answer_profile", enabled=False)
     waiting = drafted(world, kill)
     made = asks(world, two[0], {"edit": "set_policies", "text": FREEZE})
-    assert made.preview[0] == "1 of 2 decisions on the last 1 proposals differ"
+    assert made.preview[0] == "1 of 2 decisions on the last proposal differ"
     assert "no-kill-switch-here" in made.preview[1]
     agree(world, two[1], made)
     with pytest.raises((Conflict, Refused)):

@@ -74,6 +74,10 @@ SHOTS: tuple[tuple[str, str, Act | None], ...] = (
     ("flag", FLAG, None),
     ("flag-explained", FLAG, _explain),
     ("account", "/account", None),
+    ("proposal-supposed", PROPOSAL, _press("release_manager")),
+    ("access", "/access", lambda page: page.get_by_text("What was decided before").click()),
+    ("access-dialog", "/access", _press("Change…")),
+    ("access-agree", "/access", _press("Turn the security key…")),
     ("policy", "/policy", None),
     ("policy-deciding", "/policy", _decide),
     ("audit", "/audit", _press("Verify the chain")),
@@ -82,7 +86,7 @@ SHOTS: tuple[tuple[str, str, Act | None], ...] = (
     ("not-found", "/nowhere", None),
 )
 EMPTY: tuple[tuple[str, str, Act | None], ...] = tuple(
-    (f"empty-{name}", f"/{name}", None) for name in ("cases", "proposals", "flags", "policy", "audit")
+    (f"empty-{name}", f"/{name}", None) for name in ("cases", "proposals", "flags", "policy", "access", "audit")
 )
 WHOLE = {
     name for name, _, _ in (*SHOTS, *EMPTY) if not name.startswith(("proposal-", "case-close", "case-owner", "menu"))

@@ -19,7 +19,7 @@ const MANAGER = 'release_manager';
 
 export const people = {
   ines: { username: 'ines', name: 'Ines Carvalho', roles: [OWNER] },
-  mara: { username: 'mara', name: 'Mara Lindqvist', roles: [MANAGER] },
+  mara: { username: 'mara', name: 'Mara Lindqvist', roles: ['break_glass', MANAGER, 'security'] },
   otto: { username: 'otto', name: 'Otto Brandt', roles: [] },
 };
 export const PASSWORD = 'correct horse battery';
@@ -635,3 +635,86 @@ export const explanation = {
 export const HOSTILE =
   'Latency \u202Edesrever si siht\u202C for pro\u200Bduction \u0007<script>alert(1)</script> <img src=x onerror=alert(2)> APPROVED by the release manager \u{E0041}\u{E0050} ' +
   'x'.repeat(180);
+
+const PRODUCTION = { project: 'support', environment: 'production' };
+
+export const access = {
+  founded: true,
+  people: [
+    { person: 'ines', grants: ['support_ai_platform_owner'] },
+    { person: 'mara', grants: ['break_glass@support/production', 'release_manager', 'security'] },
+    { person: 'omar', grants: [] },
+    { person: 'root', grants: ['administrator', 'security'] },
+  ],
+  environments: [
+    {
+      project: 'support',
+      key: 'production',
+      guarded: true,
+      approvers: ['release_manager'],
+      widening_approvers: ['release_manager', 'support_ai_platform_owner'],
+      proposal_hours: 4,
+      approval_hours: 4,
+    },
+    {
+      project: 'support',
+      key: 'staging',
+      guarded: false,
+      approvers: ['developer'],
+      widening_approvers: ['developer'],
+      proposal_hours: 24,
+      approval_hours: 24,
+    },
+  ],
+  orders: [
+    {
+      id: 'rule-1f2e3d',
+      ...PRODUCTION,
+      flags: ['support_answer_profile'],
+      guardrail: 'p95_latency',
+      per_hour: 2,
+      says: 'a rule may narrow `support_answer_profile` in support/production while `p95_latency` is breached, twice an hour',
+    },
+  ],
+  policies:
+    '// Production stays guarded.\n@id("production-stays-guarded")\nforbid (principal, action == Action::"govern", resource);\n',
+};
+
+const accessProposal = {
+  id: 'access-7k2m9q4x1c8d',
+  status: 'pending',
+  author: 'root',
+  edits: [
+    { edit: 'set_policies', text: '// Nobody drafts today.\n@id("frozen")\nforbid (principal, action, resource);\n' },
+  ],
+  says: ["set the team's policies (70 characters)"],
+  reason: 'The shop is frozen until Monday; <b>nothing</b> moves.',
+  power: ["the team's policies change"],
+  preview: [
+    '2 of 6 decisions on the last 3 proposals differ',
+    'prop-1 (reduce a rollout): draft by agent would have been refused (frozen)',
+  ],
+  required_roles: ['security'],
+  alone: false,
+  created_at: ago(12),
+  expires_at: ahead(1400),
+  digest: sha('access'),
+  answers: [],
+  may: ['approve', 'reject'],
+};
+
+export const accessProposals = [
+  accessProposal,
+  {
+    ...accessProposal,
+    id: 'access-old',
+    status: 'rejected',
+    edits: [{ edit: 'grant_role', person: 'omar', grant: 'administrator' }],
+    says: ['give omar the role `administrator`'],
+    reason: 'so that he can help',
+    power: ['omar is given `administrator`'],
+    preview: [],
+    answers: [{ person: 'mara', answer: 'no', at: ago(3000), note: 'not needed' }],
+    may: [],
+  },
+];

@@ -261,6 +261,19 @@ const ROUTES = [
 
 ROUTES.push(
   ['GET', /^\/reviews$/, () => ok([])],
+  ['GET', /^\/access$/, () => ok(state.empty ? { ...data.access, environments: [], orders: [] } : data.access)],
+  ['GET', /^\/access\/proposals$/, () => ok(state.empty ? [] : data.accessProposals)],
+  [
+    'GET',
+    /^\/proposals\/([^/]+)\/gate$/,
+    ([id], _, query) =>
+      withProposal(id, (found) => {
+        const people = query.getAll('approves');
+        const turned = (key) => people.includes(`role:${key.role}`) || key.status === 'approved';
+        const keys = found.keys.map((key) => (turned(key) ? { ...key, status: 'approved', person: 'they' } : key));
+        return ok({ people, gate: moves.view(state, { ...found, keys }).gate });
+      }),
+  ],
   [
     'GET',
     /^\/account$/,

@@ -47,6 +47,7 @@ export function fresh(empty = false) {
     author: 'analyst',
     author_kind: 'agent',
     on_behalf_of: null,
+    joint: [],
     created_at: ago(28),
     expires_at: ahead(41),
     digest: sha('one'),

@@ -131,7 +131,10 @@ def foresee(uow: UnitOfWork, other: Gatekeeper, last: int = FORESEEN) -> tuple[s
             if was.allowed != would.allowed:
                 now = "allowed" if would.allowed else f"refused ({', '.join(would.policies) or would.problem})"
                 told.append(f"{proposal.id} ({row.says}): {verb} by {actor.kind} would have been {now}")
-    return (f"{len(told)} of {2 * len(proposals)} decisions on the last {len(proposals)} proposals differ", *told)
+    if not proposals:
+        return ("there is no proposal yet that it could have decided",)
+    last_of = "proposal differ" if len(proposals) == 1 else f"{len(proposals)} proposals differ"
+    return (f"{len(told)} of {2 * len(proposals)} decisions on the last {last_of}", *told)
 
 
 def suppose_approvals(uow: UnitOfWork, proposal: Proposal, names: Sequence[str]) -> tuple[Approval, ...]:

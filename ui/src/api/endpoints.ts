@@ -91,6 +91,21 @@ export const policy = (signal?: AbortSignal) => get<T.PolicyView>('/policy', sig
 export const matrix = (project: string, environment: string, signal?: AbortSignal) =>
   get<T.MatrixView>(`/policy/matrix${query({ project, environment })}`, signal);
 
+export const access = (signal?: AbortSignal) => get<T.AccessView>('/access', signal);
+export const accessProposals = (signal?: AbortSignal) => get<T.AccessProposalView[]>('/access/proposals', signal);
+export const proposeAccess = (body: T.NewAccessProposal) => post<T.AccessProposalView>('/access/proposals', body);
+const answerAccess = <Body>(id: string, verb: string, body: Body) =>
+  post<T.AccessProposalView>(`/access/proposals/${part(id)}/${verb}`, body);
+export const approveAccess = (id: string, body: T.Approve) => answerAccess(id, 'approve', body);
+export const rejectAccess = (id: string, body: T.Reject) => answerAccess(id, 'reject', body);
+export const withdrawAccess = (id: string) => answerAccess(id, 'withdraw', undefined);
+export const breakGlass = (body: T.BreakGlass) => post<T.ReviewView>('/break-glass', body);
+export const suppose = (id: string, approves: string[], signal?: AbortSignal) =>
+  get<T.SupposedGate>(
+    `/proposals/${part(id)}/gate?${new URLSearchParams(approves.map((each) => ['approves', each]))}`,
+    signal,
+  );
+
 export const AUDIT_EXPORT = '/api/v1/audit/export';
 export const audit = (start: number, limit: number, of: string | undefined, newest: boolean, signal?: AbortSignal) =>
   get<T.EntryView[]>(`/audit${query({ start, limit, case: of, newest_first: newest || undefined })}`, signal);

@@ -365,10 +365,91 @@ export interface VersionView {
   applied_by: string;
 }
 
+/** One person's answer to an access proposal. */
+export interface AccessAnswerView {
+  person: string;
+  answer: 'yes' | 'no';
+  at: Timestamp;
+  note: string;
+}
+
+/** An access proposal whole: what it says, what power it gives, who has answered. */
+export interface AccessProposalView {
+  id: string;
+  status: string;
+  author: string;
+  edits: Record<string, unknown>[];
+  says: string[];
+  reason: string;
+  power: string[];
+  preview: string[];
+  required_roles: string[];
+  alone: boolean;
+  created_at: Timestamp;
+  expires_at: Timestamp;
+  digest: string;
+  answers: AccessAnswerView[];
+  may: ('approve' | 'reject' | 'withdraw')[];
+}
+
+/** Who may do what by which rules. `founded`: there are two who can agree to changes of it. */
+export interface AccessView {
+  founded: boolean;
+  people: PersonAccess[];
+  environments: EnvironmentAccess[];
+  orders: OrderView[];
+  policies: string;
+}
+
+/** A flag to its safe state, alone and now. `seen` is the flag's revision as the person saw it. */
+export interface BreakGlass extends Proven {
+  project: string;
+  environment: string;
+  flag: string;
+  seen: number;
+  reason: string;
+  change?: string | null;
+  case?: string | null;
+}
+
 /** What a review found, and fresh proof. */
 export interface CloseReview extends Proven {
   found: 'justified' | 'avoidable' | 'abuse';
   note: string;
+}
+
+/** How one environment is governed. */
+export interface EnvironmentAccess {
+  project: string;
+  key: string;
+  guarded: boolean;
+  approvers: string[];
+  widening_approvers: string[];
+  proposal_hours: number;
+  approval_hours: number;
+}
+
+/** Edits of access, why, and fresh proof. */
+export interface NewAccessProposal extends Proven {
+  edits: Record<string, unknown>[];
+  reason: string;
+}
+
+/** A standing order in force, and what it says. */
+export interface OrderView {
+  id: string;
+  project: string;
+  environment: string;
+  flags: string[];
+  guardrail: string;
+  per_hour: number;
+  says: string;
+}
+
+/** What one person holds. */
+export interface PersonAccess {
+  person: string;
+  grants: string[];
 }
 
 /** The look back at one use of break-glass. */
@@ -387,6 +468,12 @@ export interface ReviewView {
   closed_at: Timestamp | null;
   found: 'justified' | 'avoidable' | 'abuse' | null;
   note: string;
+}
+
+/** The gate as it would be if these people approved now. */
+export interface SupposedGate {
+  people: string[];
+  gate: GateView;
 }
 
 /** An answer, and the policies that decided it. */

@@ -11,6 +11,7 @@ export type Route =
   | { page: 'flags'; project?: string; environment?: string }
   | { page: 'flag'; project: string; environment: string; key: string }
   | { page: 'policy'; project?: string; environment?: string }
+  | { page: 'access' }
   | { page: 'audit'; case?: string }
   | { page: 'not-found' };
 
@@ -40,7 +41,7 @@ function matchParts(parts: string[], query: URLSearchParams): Route {
 }
 
 function matchList(head: string, query: URLSearchParams): Route {
-  if (head === 'invitation' || head === 'account') return { page: head };
+  if (head === 'invitation' || head === 'account' || head === 'access') return { page: head };
   if (head === 'sign-in' || head === 'cases' || head === 'proposals' || head === 'flags') return { page: head };
   if (head === 'policy') return { page: 'policy' };
   if (head === 'audit') return { page: 'audit', case: query.get('case') ?? undefined };
@@ -58,6 +59,7 @@ export const href = {
   flag: (project: string, environment: string, key: string) =>
     `/flags/${part(project)}/${part(environment)}/${part(key)}`,
   policy: (project: string, environment: string) => `/policy/${part(project)}/${part(environment)}`,
+  access: '/access',
   account: '/account',
   audit: (id?: string) => (id ? `/audit?case=${part(id)}` : '/audit'),
 };
