@@ -1,4 +1,4 @@
-"""Access is governed on its page: a role is given by two people, policies are previewed, glass is broken on the flag's."""
+"""Access is governed on its page, by two people; policies are previewed; glass is broken on the page of the flag."""
 
 from __future__ import annotations
 

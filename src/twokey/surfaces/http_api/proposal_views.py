@@ -257,7 +257,7 @@ def _may_answer(
 
 
 def blast_radius_view(radius: BlastRadius | None) -> BlastRadiusView | None:
-    """Who would be met by the change, from the replay. Nothing where there was nothing to replay: 0 of 0 says nothing."""
+    """Who would be met by the change, from the replay; nothing where there was nothing to replay."""
     if radius is None or not radius.sampled_units:
         return None
     return BlastRadiusView(
