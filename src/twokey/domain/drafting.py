@@ -18,6 +18,7 @@ from twokey.domain.control import Control, State
 from twokey.domain.errors import Refused
 from twokey.domain.evidence import Evidence
 from twokey.domain.exposure import BlastRadius, RecordedContext, blast_radius
+from twokey.domain.finding import Finding, content_digest
 from twokey.domain.gate import Gate, GateStatus, question, refusal
 from twokey.domain.identity import Actor
 from twokey.domain.operation import (
@@ -69,6 +70,7 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     environment: Environment
     evidence: tuple[Evidence, ...]
+    finding: Finding | None = None
     contexts: tuple[RecordedContext, ...]
     rules: Rules
 
@@ -159,6 +161,7 @@ def _proposal(draft: Draft, author: Author, basis: Basis, found: Computed, id: s
         created_at=now,
         expires_at=now + timedelta(hours=basis.environment.proposal_hours),
         finding=draft.finding,
+        finding_digest=content_digest(basis.finding) if basis.finding else "",
         supersedes=draft.supersedes,
     )
 

@@ -16,6 +16,7 @@ import msgspec
 from twokey.domain.control import Surface
 from twokey.domain.evidence import Evidence, EvidenceGap
 from twokey.domain.operation import Operation
+from twokey.engine.canonical import digest
 
 
 class Recommendation(StrEnum):
@@ -85,6 +86,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected_effect: str = ""
     title: str = ""
     operations: tuple[Operation, ...] = ()
+
+
+def content_digest(finding: Finding) -> str:
+    """`sha256:...` over all that a finding says."""
+    return digest(msgspec.to_builtins(finding))
 
 
 def ground(finding: Finding, evidence: Mapping[str, Evidence]) -> tuple[Grounded, ...]:

@@ -44,7 +44,8 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """What the gate is evaluated in: the time, who would apply, who wrote it as they stand now, and the policy to ask.
 
-    `breached` says whether the guardrail that a standing order acts for is breached now.
+    `breached` says whether the guardrail that a standing order acts for is breached now. `altered` names what of the
+    cited evidence, or the finding, is no longer what was signed.
     """
 
     now: datetime
@@ -53,6 +54,7 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     guarded: bool
     ask: Ask
     breached: bool = False
+    altered: tuple[str, ...] = ()
 
 
 def evaluate(proposal: Proposal, approvals: Sequence[Approval], row: Row, found: Circumstances) -> Gate:
@@ -60,6 +62,7 @@ def evaluate(proposal: Proposal, approvals: Sequence[Approval], row: Row, found:
     quorum, filled = _quorum(proposal, approvals, found)
     children = [
         _content(proposal),
+        *_evidence(proposal, found),
         _clock(proposal, found.now),
         _permitted(proposal, row, found, Verb.DRAFT, found.author, 0),
         _needs(proposal, row),
@@ -130,6 +133,15 @@ def _node(good: bool, sentence: str, otherwise: str, rule: str, bad: GateStatus 
 
 def _content(proposal: Proposal) -> Gate:
     return _node(is_sealed(proposal), "the content has its digest", "the content no longer has its digest", "digest")
+
+
+def _evidence(proposal: Proposal, found: Circumstances) -> list[Gate]:
+    """The facts that are cited are those that were signed. Nothing where none are cited."""
+    if not (proposal.evidence or proposal.finding_digest or found.altered):
+        return []
+    named = ", ".join(found.altered)
+    otherwise = f"cited evidence is no longer what was signed: {named}"
+    return [_node(not found.altered, "the cited evidence is what was signed", otherwise, "evidence")]
 
 
 def _clock(proposal: Proposal, now: datetime) -> Gate:

@@ -87,6 +87,7 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One proposed change. `base` maps each object it stands on to that object's digest when it was drafted.
 
+    `evidence` maps each cited fact to its digest, `finding_digest` is that of the finding it follows.
     `joint` lists the proposals in several environments that stand or fall together, this one among them: see `joint`.
     """
 
@@ -124,6 +125,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime
     expires_at: datetime
     finding: str | None = None
+    finding_digest: str = ""
     supersedes: str | None = None
     joint: tuple[Joined, ...] = ()
     digest: str = ""
@@ -174,8 +176,10 @@ SIGNED = [
 
 def signed_content(proposal: Proposal) -> dict[str, Any]:
     """The part of a proposal that approvers sign, as JSON. What stands alone says nothing of others."""
-    alone = {name: msgspec.to_builtins(getattr(proposal, name)) for name in SIGNED}
-    return alone | ({"joint": msgspec.to_builtins(proposal.joint)} if proposal.joint else {})
+    said = {name: msgspec.to_builtins(getattr(proposal, name)) for name in SIGNED}
+    if proposal.finding_digest:
+        said["finding"] = {"id": proposal.finding, "digest": proposal.finding_digest}
+    return said | ({"joint": msgspec.to_builtins(proposal.joint)} if proposal.joint else {})
 
 
 def seal(proposal: Proposal) -> Proposal:

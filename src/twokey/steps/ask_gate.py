@@ -8,12 +8,13 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from twokey.domain.approval import Answer, Approval, Proof
 from twokey.domain.errors import NotFound, Refused
+from twokey.domain.finding import content_digest
 from twokey.domain.gate import Circumstances, Gate, GateStatus, evaluate, question, refusal
 from twokey.domain.identity import SCHEDULE, Actor, ActorKind, roles_in
 from twokey.domain.joint import together
@@ -21,6 +22,7 @@ from twokey.domain.operation import Effect
 from twokey.domain.permission import Question, Verb
 from twokey.domain.policy import row_for
 from twokey.domain.proposal import Proposal
+from twokey.engine.canonical import digest
 from twokey.ports import Gatekeeper, UnitOfWork
 
 FORESEEN = 100
@@ -108,7 +110,20 @@ def circumstances(uow: UnitOfWork, proposal: Proposal, actor: Actor, *, breached
         guarded=uow.flags.environment(proposal.project, proposal.environment).guarded,
         ask=uow.gatekeeper().rule,
         breached=breached,
+        altered=tuple(_altered(uow, proposal)),
     )
+
+
+def _altered(uow: UnitOfWork, proposal: Proposal) -> Iterator[str]:
+    """What is cited and no longer has the content that was signed: its stored digest is not believed."""
+    for cited, signed in proposal.evidence.items():
+        found = uow.evidence.find(cited)
+        if found is None or digest(found.body) != signed:
+            yield cited
+    if proposal.finding_digest and proposal.finding:
+        finding = uow.findings.find(proposal.finding)
+        if finding is None or content_digest(finding) != proposal.finding_digest:
+            yield proposal.finding
 
 
 def author_of(uow: UnitOfWork, proposal: Proposal) -> Actor:

@@ -150,13 +150,16 @@ def _read(store: Store, telemetry: Telemetry, wanted: Draft) -> Basis:
         state = uow.flags.state(wanted.project, wanted.environment)
         environment = uow.flags.environment(wanted.project, wanted.environment)
         evidence = tuple(uow.evidence.get(each) for each in wanted.evidence)
+        finding = uow.findings.get(wanted.finding) if wanted.finding else None
         window = Window(since=uow.now - LOOK_BACK)
         keeper = uow.gatekeeper()
     contexts = telemetry.contexts(
         Scope(project=wanted.project, environment=wanted.environment), window=window, limit=REPLAYED
     )
     rules = Rules(keeper.rule, keeper.digest)
-    return Basis(state=state, environment=environment, evidence=evidence, contexts=contexts, rules=rules)
+    return Basis(
+        state=state, environment=environment, evidence=evidence, finding=finding, contexts=contexts, rules=rules
+    )
 
 
 def _commit(uow: UnitOfWork, actor: Actor, wanted: Sequence[Draft], bases: Sequence[Basis]) -> tuple[Proposal, ...]:
