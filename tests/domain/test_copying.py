@@ -130,6 +130,8 @@ def reason(each: str, source: State, target: State, keys: tuple[str, ...]) -> bo
             return all(content_digest(one) == content_digest(other) for one, other in both) and len(both) == len(copied)
         case "another type":
             return any(one.flag.type != other.flag.type for one, other in both)
+        case "another salt":
+            return any(one.flag.salt != other.flag.salt for one, other in both)
         case "an empty list of units":
             return any(not one.units for pair in both for held in pair for one in held.flag.targets)
         case "others lean on it":
@@ -145,6 +147,7 @@ def reason(each: str, source: State, target: State, keys: tuple[str, ...]) -> bo
 REASONS = (
     "nothing differs",
     "another type",
+    "another salt",
     "an empty list of units",
     "others lean on it",
     "it leans on others",
