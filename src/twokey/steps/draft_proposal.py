@@ -34,6 +34,8 @@ from twokey.steps.publish import set_aside
 REPLAYED = 20_000
 """At most so many recorded contexts are replayed for blast radius and proof."""
 LOOK_BACK = timedelta(hours=24)
+MOST_WAITING = 20
+"""So many proposals of one token may wait in an environment."""
 TRIES = 5
 
 
@@ -137,6 +139,16 @@ def _edited(old: Proposal, actor: Actor, changes: Edit) -> Draft:
     )
 
 
+def _check_patience(uow: UnitOfWork, actor: Actor, wanted: Sequence[Draft]) -> None:
+    """A token that drafts without end buries what people have to read."""
+    if actor.may_turn_key or actor.project is None:
+        return
+    place = {"project": wanted[0].project, "environment": wanted[0].environment}
+    waiting = uow.proposals.where(**place, status=str(ProposalStatus.PENDING), limit=1000)
+    if sum(each.author.id == actor.id for each in waiting) >= MOST_WAITING:
+        raise Refused(f"{MOST_WAITING} proposals of this token wait already: people decide on those first")
+
+
 def _check_reach(actor: Actor, project: str, environment: str) -> None:
     """A token drafts in its own environment only."""
     if actor.may_turn_key or actor.project is None:
@@ -170,6 +182,7 @@ def _commit(uow: UnitOfWork, actor: Actor, wanted: Sequence[Draft], bases: Seque
     if first.supersedes:  # first of all: whoever comes too late to edit is told so, and not that nothing would change
         old = uow.proposals.get(first.supersedes)
         set_aside(uow, old, ProposalStatus.SUPERSEDED, actor, f"edited: {', '.join(new)}")
+    _check_patience(uow, actor, wanted)
     now = uow.now
     made = tuple(compose(each, actor, on, called, now) for each, on, called in zip(wanted, bases, new, strict=True))
     proposals = join(made) if len(made) > 1 else made
