@@ -122,7 +122,7 @@ def proposal(**changes: Any) -> dict[str, Any]:
         rollback=m.WayView(sentences=["serve baseline to everyone"], effect="narrows", approved_with_it=True),
         gate=GATE,
         keys=[key("support_ai_platform_owner", "mona"), key("release_manager", yours=True)],
-        gaps=[GAP], evidence={"evidence-1": DIGEST},
+        gaps=[GAP], evidence={"evidence-1": DIGEST}, finding="finding-1",
         blast_radius=m.BlastRadiusView(
             sampled_units=2000, since=ago(60), until=NOW, changed_units=188, share_before=0.1, share_after=0.006,
             transitions=[

@@ -88,6 +88,7 @@ export function fresh(empty = false) {
     ],
     gaps: data.gaps,
     evidence: { 'ev-7q2m4k9x1c5d': sha('ev1') },
+    finding: data.finding.id,
     blast_radius: data.blastRadius,
     base_revision: 18,
     apply: 'when_open',

@@ -678,6 +678,7 @@ export interface ProposalView extends ProposalRow {
   keys: KeyView[];
   gaps: GapView[];
   evidence: Record<string, string>;
+  finding: string | null;
   blast_radius: BlastRadiusView | null;
   base_revision: number;
   apply: string;

@@ -94,6 +94,7 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         keys=_keys(uow, proposal, counted, actor, "approve" in may),
         gaps=_gaps(uow, proposal),
         evidence=proposal.evidence,
+        finding=proposal.finding,
         blast_radius=blast_radius_view(proposal.blast_radius),
         base_revision=proposal.base_revision,
         apply=str(proposal.apply),

@@ -113,6 +113,7 @@ class ProposalView(ProposalRow):
     keys: list[KeyView]
     gaps: list[GapView]
     evidence: dict[str, str]
+    finding: str | None
     blast_radius: BlastRadiusView | None
     base_revision: int
     apply: str
