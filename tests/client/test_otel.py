@@ -68,6 +68,10 @@ def test_an_evaluation_is_the_event_of_the_conventions(
         "feature_flag.context.id": "u-1",
         "feature_flag.set.id": "support/production",
         "feature_flag.version": "18",
+        "twokey.revision": "18",
+        "twokey.rule": "internal",
+        "twokey.unit.name": "conversation",
+        "twokey.unit.id": "c-1",
     }
 
 

@@ -9,7 +9,10 @@ Rules this module keeps:
 * Names are those of the semantic conventions for feature flags, version 1.44.0 (OpenFeature's own helper still
   uses older ones). The event goes to the logs pipeline, within the span that is current.
 * A variation's key stands for its value; the value is told only where there is no variation, such as after an error.
-* The targeting key is personal data. `context_id` may replace it or leave it out (None).
+* The targeting key, and the unit where a flag is bucketed by another attribute, are personal data. `context_id` may
+  replace them or leave them out (None).
+* What the conventions have no name for (rule, flag revision, unit) stands under `twokey.*`: with it the server puts an
+  evaluation into its stage without deducing anything.
 
 Needs `twokey[otel]`.
 """
@@ -28,7 +31,14 @@ from twokey import __version__
 
 EVENT = "feature_flag.evaluation"
 SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
-_FROM_METADATA = {"feature_flag.set.id": "flagSetId", "feature_flag.version": "version"}
+_FROM_METADATA = {
+    "feature_flag.set.id": "flagSetId",
+    "feature_flag.version": "version",
+    "twokey.revision": "revision",
+    "twokey.rule": "rule",
+    "twokey.unit.name": "unit",
+}
+TARGETING_KEY = "targetingKey"
 
 
 def as_it_is(targeting_key: str) -> str | None:
@@ -68,9 +78,15 @@ class EvaluationEvents(Hook):
         for name, key in _FROM_METADATA.items():
             if (value := details.flag_metadata.get(key)) is not None:
                 found[name] = str(value)
-        target = details.flag_metadata.get("contextId", hook_context.evaluation_context.targeting_key)
-        shown = None if target is None else self._context_id(str(target))
-        return found if shown is None else {**found, "feature_flag.context.id": shown}
+        context, unit = hook_context.evaluation_context, details.flag_metadata.get("unit", TARGETING_KEY)
+        told = {"feature_flag.context.id": details.flag_metadata.get("contextId", context.targeting_key)}
+        if unit != TARGETING_KEY:
+            told["twokey.unit.id"] = context.attributes.get(str(unit))  # type: ignore[assignment]
+        for name, value in told.items():
+            shown = None if value is None else self._context_id(str(value))
+            if shown is not None:
+                found[name] = shown
+        return found
 
 
 def _result(details: FlagEvaluationDetails[FlagValueType]) -> dict[str, Any]:

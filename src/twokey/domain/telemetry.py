@@ -21,6 +21,9 @@ import msgspec
 from twokey.domain.guardrail import ArmFigures, Guardrail, StageArms
 from twokey.engine.wire import ChangeEvent, TelemetryBatch
 
+OBSERVATION = "observation"
+"""The unit name of what names no unit: it is charted under its variation, and joins no arm."""
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what a telemetry store is asked and answers."""

@@ -14,8 +14,51 @@ import msgspec
 from twokey.domain import identity
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor, ActorKind
+from twokey.domain.otel import Event, Known, Point, exposure_of, metrics_of
 from twokey.domain.telemetry import Accepted, Refusal, Scope, Telemetry
+from twokey.engine.errors import Invalid
 from twokey.engine.wire import Exposure, MetricEvent, TelemetryBatch
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What OpenTelemetry told: evaluations and data points; `misread` says what could not even be read."""
+
+    events: Sequence[Event] = ()
+    points: Sequence[Point] = ()
+    misread: tuple[str, ...] = ()
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of it: how much of it was kept, and why the rest was not. `rejected` counts records as they came."""
+
+    duplicate: bool = False
+    rejected: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+def ingest_otel(telemetry: Telemetry, actor: Actor, told: Told, known: Known, batch_id: str, now: datetime) -> Taken:
+    """Store what OpenTelemetry told. A record that cannot be used is refused by itself. Raises as `ingest` does."""
+    reasons, rejected = list(told.misread), len(told.misread)
+    exposures: list[Exposure] = []
+    metrics: list[MetricEvent] = []
+    records: list[Event | Point] = [*told.events, *told.points]
+    for record in records:
+        try:
+            if isinstance(record, Event):
+                exposures.append(exposure_of(record, known))
+            else:
+                metrics.extend(list(metrics_of(record, known)))
+        except Invalid as why:
+            rejected += 1
+            reasons.append(str(why))
+    batch = TelemetryBatch(batch_id=batch_id, exposures=tuple(exposures), metrics=tuple(metrics))
+    accepted = ingest(telemetry, actor, batch, now)
+    reasons += [each.reason for each in accepted.refused]
+    return Taken(
+        duplicate=accepted.duplicate,
+        rejected=rejected + len(accepted.refused),
+        reasons=tuple(dict.fromkeys(reasons)),
+    )
 
 
 def ingest(telemetry: Telemetry, actor: Actor, batch: TelemetryBatch, now: datetime) -> Accepted:

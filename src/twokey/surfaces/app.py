@@ -35,6 +35,8 @@ from twokey.surfaces.http_api import (
 )
 from twokey.surfaces.http_errors import MEDIA_TYPE, problem
 from twokey.surfaces.ofrep import PREFIX, Ofrep
+from twokey.surfaces.otlp import door as otlp
+from twokey.surfaces.otlp.known import Flags
 from twokey.surfaces.readings import Readings
 from twokey.surfaces.services import Services
 from twokey.surfaces.stream import Stream
@@ -42,6 +44,11 @@ from twokey.surfaces.stream import Stream
 API = "/api/v1"
 MAX_BODY = 1024 * 1024
 MAX_TELEMETRY = 16 * 1024 * 1024
+INTAKE = (f"{API}/telemetry", "/otlp/")
+"""Where telemetry comes in, in large bodies."""
+AT_ONCE = 16
+"""So many of these are taken at once; whoever comes then is asked to come again, so that memory has an end."""
+BUSY = problem(429, "busy", "Too much at once", "more telemetry arrives than is written: send this batch again")
 ROOM = Path(__file__).parent / "control_room"
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -86,6 +93,7 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
     )
     app.state.services, app.state.authenticator = services, authenticator
     app.state.readings = Readings(services.store)
+    app.state.telemetry_flags = Flags(services.store, services.hub)
     for module in (
         session,
         elsewhere,
@@ -103,6 +111,7 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
     ):
         app.include_router(module.router, prefix=API)
     app.include_router(signal_webhooks.router)
+    app.include_router(otlp.router)
     for kind in (*OURS, RequestValidationError, Exception):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(HTTPException, _plain_problem)
@@ -135,7 +144,7 @@ def _ready(request: Request) -> PlainTextResponse:
 
 def _room(path: str) -> Response:
     """A file of the control room; any other path is one of its pages."""
-    if path.startswith(("api/", "signals/", "ofrep/", "stream/")):
+    if path.startswith(("api/", "signals/", "ofrep/", "otlp/", "stream/")):
         raise HTTPException(404, "there is no such address")
     file = (ROOM / path).resolve()
     if path and file.is_relative_to(ROOM) and file.is_file():
@@ -160,6 +169,7 @@ class Doors:
         self, api: FastAPI, ofrep: Ofrep, stream: Stream, headers: tuple[tuple[bytes, bytes], ...] = EVERYWHERE
     ) -> None:
         self._api, self._ofrep, self._stream, self._headers = api, ofrep, stream, headers
+        self._intake = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The application, for any server."""
@@ -192,12 +202,21 @@ class Doors:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._api(scope, receive, send)
             return
-        limit = MAX_TELEMETRY if scope["path"] == f"{API}/telemetry" else MAX_BODY
+        if not scope["path"].startswith(INTAKE):
+            await self._take(scope, receive, send, MAX_BODY)
+        elif self._intake.locked():
+            await _refuse(send, BUSY, (b"retry-after", b"1"))
+        else:
+            async with self._intake:
+                await self._take(scope, receive, send, MAX_TELEMETRY)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         body = await _read(receive, limit)
         if body is None:
-            await _too_large(send, limit)
-            return
-        await self._api(scope, _replay(body, receive), send)
+            too_large = problem(413, "too-large", "Too large", f"the body is larger than {limit} bytes", field="body")
+            await _refuse(send, too_large, (b"connection", b"close"))
+        else:
+            await self._api(scope, _replay(body, receive), send)
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:
@@ -229,8 +248,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _too_large(send: Send, limit: int) -> None:
-    document = problem(413, "too-large", "Too large", f"the body is larger than {limit} bytes", field="body")
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+async def _refuse(send: Send, document: dict[str, Any], header: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-type", MEDIA_TYPE.encode()), header]
+    await send({"type": "http.response.start", "status": document["status"], "headers": headers})
     await send({"type": "http.response.body", "body": msgspec.json.encode(document)})

@@ -4,6 +4,7 @@ Rules kept here:
 - a unit (unit name and id together) belongs to the stage and the assigned variation of its first exposure that one of
   the plans covers; it leaves with its next exposure in another stage or variation, and never enters again;
 - a metric event that names flag, variation and revision itself stands for the exposure of a unit that has none;
+- what names no unit (`OBSERVATION`) is nobody's, and joins no arm;
 - the answer is a temporary table of the reader's own cursor, `members`: made once, read by every question about it.
 """
 
@@ -103,7 +104,7 @@ met AS (
         AND e.revision BETWEEN plans.first_revision AND plans.last_revision
     ANTI JOIN seen ON seen.who = e.who
     WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag
-        AND e.variation IS NOT NULL AND e.happened >= $since AND e.happened < $until
+        AND e.variation IS NOT NULL AND e.unit_name <> 'observation' AND e.happened >= $since AND e.happened < $until
 ),
 entries AS (
     SELECT who, min({{'happened': happened, 'revision': revision, 'stage': stage, 'assigned': assigned}}) AS entry,
@@ -167,7 +168,7 @@ _EVERYBODY = f"""
 CREATE OR REPLACE TEMP TABLE members AS
 SELECT DISTINCT who, {_COLUMNS.format(entered="$since", fell="false")}
 FROM metrics
-WHERE project = $project AND environment = $environment AND metric = $metric
+WHERE project = $project AND environment = $environment AND metric = $metric AND unit_name <> 'observation'
     AND happened >= $since AND happened < $until"""  # noqa: S608 - assembled from this module's own text
 
 

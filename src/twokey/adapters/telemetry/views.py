@@ -143,7 +143,8 @@ def exposure_counts(cursor: duckdb.DuckDBPyConnection, scope: Scope, window: Win
 
 _PRESENCE = f"""
 WITH events AS (
-    SELECT who, unit_name, happened, flag IS NOT DISTINCT FROM $flag AND variation IS NOT NULL AS own
+    SELECT who, unit_name, happened, unit_name <> 'observation' AND flag IS NOT DISTINCT FROM $flag
+        AND variation IS NOT NULL AS own
     FROM metrics WHERE {_HERE} AND metric = $metric AND {_WHEN}
 ),
 met AS (

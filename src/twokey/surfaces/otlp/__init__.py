@@ -1,0 +1,1 @@
+"""OTLP/HTTP: evaluations and data points from OpenTelemetry's exporters and collectors."""
