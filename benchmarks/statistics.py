@@ -34,6 +34,7 @@ from twokey.domain.statistics import (
     no_harm_in_means,
     one_sided_mixture,
     sample_ratio_mismatch,
+    since_any_stage,
 )
 
 ALPHA = 0.05
@@ -157,16 +158,23 @@ def pooled(traffic: Traffic) -> Traffic:
 
 
 def label(traffic: Traffic, ratio: float) -> Array:
-    """The label test on failing units."""
-    return harm_in_counts(traffic.sum1, traffic.sum0, traffic.shares, ratio)
+    """The label test on failing units, for harm that began with any stage."""
+    stages = range(traffic.sum1.shape[-1])
+    return since_any_stage(
+        [harm_in_counts(traffic.sum1[..., k:], traffic.sum0[..., k:], traffic.shares[..., k:], ratio) for k in stages]
+    )
 
 
 def mean(traffic: Traffic, ratio: float) -> Array:
     """The stage-stratified mean test, silent under its minimum of units."""
-    ours = means(traffic.units1, traffic.sum1, traffic.square1)
-    theirs = means(traffic.units0, traffic.sum0, traffic.square0)
     enough = np.minimum(traffic.units1.sum(axis=-1), traffic.units0.sum(axis=-1)) >= MEAN_UNITS
-    logs: Array = np.where(enough, harm_in_means(ours, theirs, ratio), 0.0)
+    since = []
+    for k in range(traffic.sum1.shape[-1]):
+        ours = means(traffic.units1[..., k:], traffic.sum1[..., k:], traffic.square1[..., k:])
+        theirs = means(traffic.units0[..., k:], traffic.sum0[..., k:], traffic.square0[..., k:])
+        units = np.minimum(traffic.units1[..., k:].sum(axis=-1), traffic.units0[..., k:].sum(axis=-1))
+        since.append(np.where(units >= MEAN_UNITS, harm_in_means(ours, theirs, ratio), 0.0))
+    logs: Array = np.where(enough, since_any_stage(since), 0.0)
     return logs
 
 

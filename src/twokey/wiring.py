@@ -32,6 +32,7 @@ from twokey.steps import (
     check_evidence,
     draft_proposal,
     export_checkpoint,
+    guard_rollout,
     invite,
     keep_orders,
     run_schedule,
@@ -137,6 +138,7 @@ def jobs_of(
         JobKind.EXPIRE_PROPOSAL: lambda proposal: run_schedule.expire_proposal(store, proposal),
         JobKind.SIGN_CHECKPOINT: lambda subject: _sign(store, signer, subject) if signer else None,
         JobKind.EXPORT_CHECKPOINT: lambda size: export_checkpoint.export(store, keepers, int(size)),
+        JobKind.GUARD_ROLLOUT: lambda rollout: guard_rollout.look(store, telemetry, rollout),
         JobKind.ASK_ORDERS: lambda proposal: _ask_orders(store, telemetry, proposal),
         JobKind.APPLY_SCHEDULED: lambda proposal: apply_change.apply_scheduled(store, proposal),
     }

@@ -33,6 +33,8 @@ MOVES = {
     ("POST", "/proposals/{id}/apply"): "apply_change",
     ("POST", "/changes/{id}/reverse"): "reverse_change",
     ("POST", "/break-glass"): "break_glass",
+    ("POST", "/proposals/rollout"): "a draft as well, of a guarded rollout: apply_change, where no keys are taken",
+    ("POST", "/rollouts/{id}/roll-back"): "guard_rollout",
 }
 """Routes that can move flag state, and the step that does it through `publish`."""
 STAYS = {
@@ -54,12 +56,14 @@ STAYS = {
     ("POST", "/cases/{id}/check"), ("POST", "/telemetry"),
     ("POST", "/otlp/v1/logs"), ("POST", "/otlp/v1/traces"), ("POST", "/otlp/v1/metrics"),
     ("POST", "/audit/checkpoint"),
+    ("POST", "/rollouts/{id}/pause"), ("POST", "/rollouts/{id}/resume"), ("POST", "/rollouts/{id}/agree"),
+    ("POST", "/rollouts/{id}/stop"),
 }  # fmt: skip
 """Routes that change something else, or nothing."""
-JOBS_THAT_MOVE = {JobKind.APPLY_SCHEDULED, JobKind.ASK_ORDERS}
+JOBS_THAT_MOVE = {JobKind.APPLY_SCHEDULED, JobKind.ASK_ORDERS, JobKind.GUARD_ROLLOUT}
 COMMANDS_THAT_MOVE = {
     ("proposal", "approve"), ("proposal", "apply"), ("proposal", "draft"), ("change", "reverse"), ("flag", "create"),
-    ("flag", "copy"), ("env", "copy"),
+    ("flag", "copy"), ("env", "copy"), ("rollout", "roll-back"),
 }  # fmt: skip
 
 
@@ -124,7 +128,8 @@ def test_how_an_environment_is_governed_is_written_by_two_steps_alone() -> None:
 
 def test_every_job_is_known_and_those_that_move_flag_state_are_two(world: World) -> None:
     assert set(jobs_of(world.store, world.telemetry)) == set(JobKind)
-    assert {JobKind.APPLY_SCHEDULED, JobKind.ASK_ORDERS} == JOBS_THAT_MOVE
+    moves = {JobKind.APPLY_SCHEDULED, JobKind.ASK_ORDERS, JobKind.GUARD_ROLLOUT}
+    assert moves == JOBS_THAT_MOVE
 
 
 def test_every_command_speaks_to_the_server_but_those_that_set_up_read_or_repair() -> None:

@@ -122,7 +122,7 @@ def proposal(**changes: Any) -> dict[str, Any]:
         rollback=m.WayView(sentences=["serve baseline to everyone"], effect="narrows", approved_with_it=True),
         gate=GATE,
         keys=[key("support_ai_platform_owner", "mona"), key("release_manager", yours=True)],
-        gaps=[GAP], evidence={"evidence-1": DIGEST}, finding="finding-1",
+        gaps=[GAP], evidence={"evidence-1": DIGEST}, finding="finding-1", plan=None,
         blast_radius=m.BlastRadiusView(
             sampled_units=2000, since=ago(60), until=NOW, changed_units=188, share_before=0.1, share_after=0.006,
             transitions=[
@@ -155,7 +155,7 @@ def verdict(guardrail: str, status: Any, sentence: str, **changes: Any) -> m.Ver
         "guardrail": guardrail, "status": status, "sentence": sentence, "reason": "harm", "observational": False,
         "e_value": 412.0, "interval": [1.2, 1.9], "alpha": 0.05, "margin": 0.25, "candidate_value": 3120.0,
         "baseline_value": 2050.0, "candidate_units": 188, "baseline_units": 1702, "fallback_share": 0.0,
-        "method": "label test", "version": "twokey-evidence-1", "stages": [],
+        "method": "label test", "version": "twokey-evidence-2", "stages": [],
     }  # fmt: skip
     return m.VerdictView(**(shown | changes))
 

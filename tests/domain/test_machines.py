@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from twokey.domain import case, proposal
+from twokey.domain import case, guarded_rollout, proposal
 from twokey.domain.case import CaseStatus
 from twokey.domain.errors import Conflict
+from twokey.domain.guarded_rollout import RolloutStatus
 from twokey.domain.machine import mermaid, move
 from twokey.domain.proposal import ProposalStatus
 
@@ -54,11 +55,32 @@ def test_a_proposal_moves_as_the_table_says_and_no_other_way() -> None:
                 move(proposal.TRANSITIONS, "proposal", before, after)
 
 
+ROLLOUTS = {
+    ("running", "paused"),
+    ("running", "completed"),
+    ("running", "rolled_back"),
+    ("running", "stopped"),
+    ("paused", "running"),
+    ("paused", "rolled_back"),
+    ("paused", "stopped"),
+}
+
+
+def test_a_guarded_rollout_moves_as_the_table_says_and_no_other_way() -> None:
+    for before, after in product(RolloutStatus, RolloutStatus):
+        if (str(before), str(after)) in ROLLOUTS:
+            assert move(guarded_rollout.TRANSITIONS, "guarded rollout", before, after) is after
+        else:
+            with pytest.raises(Conflict, match=f"`{before}` cannot become `{after}`"):
+                move(guarded_rollout.TRANSITIONS, "guarded rollout", before, after)
+
+
 @pytest.mark.parametrize(
     ("title", "table", "start"),
     [
         ("Case", case.TRANSITIONS, CaseStatus.OPEN),
         ("Proposal", proposal.TRANSITIONS, ProposalStatus.DRAFT),
+        ("Guarded rollout", guarded_rollout.TRANSITIONS, RolloutStatus.RUNNING),
     ],
 )
 def test_the_diagrams_in_the_docs_are_drawn_from_the_tables(

@@ -29,6 +29,7 @@ from twokey.cli.commands import (
     house,
     policy,
     proposal,
+    rollout,
     sign_in,
     snapshot,
 )
@@ -65,6 +66,7 @@ app.add_typer(environment.app, name="env")
 app.add_typer(case.app, name="case")
 app.add_typer(proposal.app, name="proposal")
 app.add_typer(change.app, name="change")
+app.add_typer(rollout.app, name="rollout")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.add_typer(access.tokens, name="token")

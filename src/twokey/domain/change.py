@@ -19,6 +19,7 @@ class Cause(StrEnum):
     SETUP = "setup"
     UNGUARDED = "unguarded"
     BREAK_GLASS = "break_glass"
+    ROLLOUT = "rollout"
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -20,6 +20,7 @@ from twokey.domain.evidence import Evidence
 from twokey.domain.exposure import BlastRadius, RecordedContext, blast_radius
 from twokey.domain.finding import Finding, content_digest
 from twokey.domain.gate import Gate, GateStatus, question, refusal
+from twokey.domain.guarded_rollout import Plan, check_plan, operation_of
 from twokey.domain.identity import Actor
 from twokey.domain.operation import (
     Action,
@@ -59,6 +60,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     evidence: tuple[str, ...] = ()
     gaps: tuple[str, ...] = ()
     finding: str | None = None
+    plan: Plan | None = None
     supersedes: str | None = None
     editors: tuple[str, ...] = ()
     author: Author | None = None
@@ -81,6 +83,7 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
     Raises Invalid for operations that do not apply or change nothing, Refused where the matrix or the proof of the ways
     back forbids it.
     """
+    draft = _begun(draft, basis.state)
     _check_times(draft, basis.environment, now)
     before, after = basis.state, apply_all(basis.state, draft.operations)
     report, action = effect(before, after), action_of(before, after, draft.operations)
@@ -91,6 +94,7 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
     proof = prove_ways_back(before, draft.operations, basis.contexts, published)
     if not proof.ok:
         raise Refused(f"a way back cannot be proven: {proof.reason}")
+    last = _last_stage(draft, basis, published)
     touched_before = touched_controls(before, after, draft.operations)
     computed = Computed(
         effect=report.effect,
@@ -100,11 +104,32 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
         row=row,
         roles=required_roles(row, touched_before, basis.environment, governs=governs(before, after)),
         surfaces=tuple(sorted({str(each.surface) for each in touched_before})),
-        radius=_radius(before, draft.operations, (published, after.snapshot(published)), basis.contexts),
+        radius=_radius(before, last, (published, apply_all(before, last).snapshot(published)), basis.contexts),
     )
     proposal = seal(_proposal(draft, draft.author or _author(actor), basis, computed, id, now))
     _check_author(proposal, actor, row, basis)
     return proposal
+
+
+def _begun(draft: Draft, state: State) -> Draft:
+    """A guarded rollout's operations follow from its plan: they begin its first stage."""
+    if draft.plan is None:
+        return draft
+    control = state.control(draft.plan.flag)
+    check_plan(draft.plan, control)
+    return msgspec.structs.replace(draft, operations=(operation_of(draft.plan, 0, control),))
+
+
+def _last_stage(draft: Draft, basis: Basis, published: Snapshot) -> tuple[Operation, ...]:
+    """What the whole of a plan comes to; each stage's way back is proven before. Raises Refused where one is not."""
+    if draft.plan is None:
+        return draft.operations
+    control = basis.state.control(draft.plan.flag)
+    stages = [operation_of(draft.plan, number, control) for number in range(len(draft.plan.stages))]
+    for number, each in enumerate(stages[1:], start=2):
+        if not (proof := prove_ways_back(basis.state, (each,), basis.contexts, published)).ok:
+            raise Refused(f"a way back from stage {number} cannot be proven: {proof.reason}")
+    return (stages[-1],)
 
 
 class Computed(NamedTuple):
@@ -131,7 +156,7 @@ def _proposal(draft: Draft, author: Author, basis: Basis, found: Computed, id: s
         case=draft.case,
         project=draft.project,
         environment=draft.environment,
-        title=draft.title or describe(draft.operations[0], before),
+        title=draft.title or _title(draft, before),
         status=ProposalStatus.PENDING,
         author=author,
         editors=draft.editors,
@@ -163,7 +188,15 @@ def _proposal(draft: Draft, author: Author, basis: Basis, found: Computed, id: s
         finding=draft.finding,
         finding_digest=content_digest(basis.finding) if basis.finding else "",
         supersedes=draft.supersedes,
+        plan=draft.plan,
     )
+
+
+def _title(draft: Draft, before: State) -> str:
+    if draft.plan is None:
+        return describe(draft.operations[0], before)
+    shares = ", ".join(f"{each.share / 1000:g} %" for each in draft.plan.stages)
+    return f"Roll out {draft.plan.candidate} of {draft.plan.flag} by stages: {shares}"
 
 
 def touched_controls(before: State, after: State, operations: Sequence[Operation]) -> tuple[Control, ...]:

@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     EXPIRE_PROPOSAL = "expire_proposal"
     APPLY_SCHEDULED = "apply_scheduled"
     ASK_ORDERS = "ask_orders"
+    GUARD_ROLLOUT = "guard_rollout"
     SIGN_CHECKPOINT = "sign_checkpoint"
     EXPORT_CHECKPOINT = "export_checkpoint"
 

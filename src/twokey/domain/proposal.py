@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from twokey.domain.exposure import BlastRadius
+from twokey.domain.guarded_rollout import Plan
 from twokey.domain.identity import ActorKind
 from twokey.domain.machine import move
 from twokey.domain.operation import Action, Effect, Operation
@@ -88,6 +89,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One proposed change. `base` maps each object it stands on to that object's digest when it was drafted.
 
     `evidence` maps each cited fact to its digest, `finding_digest` is that of the finding it follows.
+    `plan` are the stages that follow, where what is proposed is a guarded rollout; `operations` begin the first one.
     `joint` lists the proposals in several environments that stand or fall together, this one among them: see `joint`.
     """
 
@@ -127,6 +129,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finding: str | None = None
     finding_digest: str = ""
     supersedes: str | None = None
+    plan: Plan | None = None
     joint: tuple[Joined, ...] = ()
     digest: str = ""
 
@@ -179,6 +182,8 @@ def signed_content(proposal: Proposal) -> dict[str, Any]:
     said = {name: msgspec.to_builtins(getattr(proposal, name)) for name in SIGNED}
     if proposal.finding_digest:
         said["finding"] = {"id": proposal.finding, "digest": proposal.finding_digest}
+    if proposal.plan:
+        said["plan"] = msgspec.to_builtins(proposal.plan)
     return said | ({"joint": msgspec.to_builtins(proposal.joint)} if proposal.joint else {})
 
 

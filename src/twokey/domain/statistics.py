@@ -17,7 +17,7 @@ confidence sequences", Annals of Statistics 2024, arXiv 2103.06476, with the one
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -212,6 +212,27 @@ def one_sided_mixture(score: ArrayLike, information: ArrayLike, tuning: float = 
     inner = np.where(z > 0, above + np.log1p(-0.5 * np.exp(-above)), np.log(mills))
     logs: Array = math.log(2) + 0.5 * np.log(tuning / (v + tuning)) + inner
     return logs
+
+
+# ---------------------------------------------------------------- harm that begins with a later stage
+
+FROM_THE_START = 0.9
+"""The weight of harm that was there from the first stage on; what is left is shared by all that may begin later."""
+
+
+def since_any_stage(logs: Sequence[ArrayLike]) -> Array:
+    """Log e-value against harm that began with some stage: `logs[k]` is that of the data from stage k on.
+
+    Each of them is an e-process that stands at 1 until its stage begins, so their weighted mean is one too, with
+    weights that add up to 1 over all stages that may ever come: 0.9, then 0.1 / (k (k - 1)) for k = 2, 3, ... Without
+    it, harm that a later stage brings would have to outweigh all the harmless evidence of the stages before.
+    """
+    later = 1 - FROM_THE_START
+    weights = [FROM_THE_START, *(later / (k * (k - 1)) for k in range(2, len(logs) + 1))][: len(logs)]
+    terms = [math.log(weight) + np.asarray(log, dtype=float) for weight, log in zip(weights, logs, strict=True)]
+    to_come = np.asarray(math.log(later / len(logs)) if logs else 0.0)
+    mixed: Array = np.logaddexp.reduce(np.broadcast_arrays(*terms, to_come))
+    return mixed
 
 
 # ---------------------------------------------------------------- intervals and error budget

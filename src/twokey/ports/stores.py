@@ -19,6 +19,7 @@ from twokey.domain.decision import Decision
 from twokey.domain.elsewhere import Journey
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
+from twokey.domain.guarded_rollout import GuardedRollout
 from twokey.domain.identity import Session, Token, User
 from twokey.domain.job import Job, JobKind
 from twokey.domain.permission import Question, Ruling, Written
@@ -191,6 +192,7 @@ class UnitOfWork(Protocol):
     access_proposals: Records[AccessProposal]
     access_approvals: Records[Approval]
     standing_orders: Records[StandingOrder]
+    rollouts: Records[GuardedRollout]
     reviews: Records[Review]
     flags: Flags
     audit: AuditLog

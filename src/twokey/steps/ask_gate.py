@@ -65,7 +65,9 @@ def _gate(uow: UnitOfWork, proposal: Proposal, actor: Actor, supposed: Sequence[
     return evaluate(proposal, (*approvals_of(uow, proposal), *supposed), row, found)
 
 
-def check_permitted(uow: UnitOfWork, proposal: Proposal, actor: Actor, verb: Verb, now: Effect | None = None) -> None:
+def check_permitted(
+    uow: UnitOfWork, proposal: Proposal, actor: Actor, verb: Verb, now: Effect | None = None, *, breached: bool = False
+) -> None:
     """Ask the written policy whether this actor may do this with a proposal. Raises Refused with what it says.
 
     `now` is the effect on the state of this moment, where it is not that of the whole proposal.
@@ -75,6 +77,8 @@ def check_permitted(uow: UnitOfWork, proposal: Proposal, actor: Actor, verb: Ver
     asked = question(proposal, row, verb, actor, guarded=guarded, filled=len(proposal.required_roles))
     if now is not None:
         asked = msgspec.structs.replace(asked, effect=str(now))
+    if breached:
+        asked = msgspec.structs.replace(asked, breached=True)
     ruling = uow.gatekeeper().rule(asked)
     if not ruling.allowed or ruling.problem:
         sentence = refusal(actor, verb, row, ruling.policies, ruling.problem)

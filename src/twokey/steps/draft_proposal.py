@@ -20,6 +20,7 @@ from twokey.domain.case import CaseStatus
 from twokey.domain.drafting import Basis, Draft, compose
 from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.exposure import BlastRadius
+from twokey.domain.guarded_rollout import LIVE
 from twokey.domain.identity import ANALYST, Actor, ActorKind
 from twokey.domain.job import JobKind
 from twokey.domain.joint import check_places, join
@@ -27,6 +28,7 @@ from twokey.domain.operation import Operation
 from twokey.domain.permission import Rules
 from twokey.domain.proposal import ApplyMode, Proposal, ProposalStatus
 from twokey.domain.telemetry import Scope, Telemetry, Window
+from twokey.engine.errors import Invalid
 from twokey.ports import Store, UnitOfWork
 from twokey.steps.ask_gate import members_of
 from twokey.steps.publish import set_aside
@@ -61,6 +63,8 @@ def draft_all(store: Store, telemetry: Telemetry, actor: Actor, wanted: Sequence
     Raises as `draft` does, and Invalid for places that cannot stand together.
     """
     if len(wanted) != 1:
+        if any(each.plan for each in wanted):
+            raise Invalid("plan", "stands together with others", "a guarded rollout of its own in each environment")
         check_places([(each.project, each.environment) for each in wanted])
     for each in wanted:
         _check_reach(actor, each.project, each.environment)
@@ -133,6 +137,7 @@ def _edited(old: Proposal, actor: Actor, changes: Edit) -> Draft:
         evidence=tuple(old.evidence),
         gaps=old.gaps,
         finding=old.finding,
+        plan=old.plan if kept else None,
         supersedes=old.id,
         author=old.author,
         editors=tuple(dict.fromkeys((*old.editors, actor.id, *([actor.on_behalf_of] if actor.on_behalf_of else [])))),
@@ -147,6 +152,18 @@ def _check_patience(uow: UnitOfWork, actor: Actor, wanted: Sequence[Draft]) -> N
     waiting = uow.proposals.where(**place, status=str(ProposalStatus.PENDING), limit=1000)
     if sum(each.author.id == actor.id for each in waiting) >= MOST_WAITING:
         raise Refused(f"{MOST_WAITING} proposals of this token wait already: people decide on those first")
+
+
+def _check_free(uow: UnitOfWork, wanted: Draft) -> None:
+    """One guarded rollout of a flag at a time."""
+    if wanted.plan is None:
+        return
+    for status in LIVE:
+        found = uow.rollouts.where(
+            project=wanted.project, environment=wanted.environment, flag=wanted.plan.flag, status=str(status), limit=1
+        )
+        if found:
+            raise Conflict(f"{found[0].id} of `{wanted.plan.flag}` is {status}", remedy="stop it, or let it end")
 
 
 def _check_reach(actor: Actor, project: str, environment: str) -> None:
@@ -183,6 +200,7 @@ def _commit(uow: UnitOfWork, actor: Actor, wanted: Sequence[Draft], bases: Seque
         old = uow.proposals.get(first.supersedes)
         set_aside(uow, old, ProposalStatus.SUPERSEDED, actor, f"edited: {', '.join(new)}")
     _check_patience(uow, actor, wanted)
+    _check_free(uow, first)
     now = uow.now
     made = tuple(compose(each, actor, on, called, now) for each, on, called in zip(wanted, bases, new, strict=True))
     proposals = join(made) if len(made) > 1 else made

@@ -22,6 +22,7 @@ from twokey.domain.control import State
 from twokey.domain.drafting import touched_controls
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.gate import Gate, GateStatus
+from twokey.domain.guarded_rollout import GuardedRollout, Plan, RolloutStatus
 from twokey.domain.identity import Actor
 from twokey.domain.job import JobKind
 from twokey.domain.operation import (
@@ -217,7 +218,30 @@ def _publish(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Change:
     change = publish(uow, before, proposal.operations, by)
     uow.proposals.replace(proposal.to(ProposalStatus.APPLIED))
     watch_case(uow, proposal.case)
+    if proposal.plan:
+        _begin(uow, proposal, proposal.plan, change)
     return change
+
+
+def _begin(uow: UnitOfWork, proposal: Proposal, plan: Plan, change: Change) -> None:
+    """The first stage of a guarded rollout is live."""
+    revision = uow.flags.state(proposal.project, proposal.environment).control(plan.flag).flag.revision
+    rollout = GuardedRollout(
+        id=uow.new_id("rollout"),
+        project=proposal.project,
+        environment=proposal.environment,
+        flag=plan.flag,
+        proposal=proposal.id,
+        plan=plan,
+        status=RolloutStatus.RUNNING,
+        stage=0,
+        first_revision=revision,
+        revision=revision,
+        started_at=uow.now,
+        entered_at=uow.now,
+    )
+    uow.rollouts.add(rollout.noting("running", f"{change.id} began the first stage", change.applied_by, uow.now))
+    uow.jobs.enqueue(JobKind.GUARD_ROLLOUT, rollout.id, uow.now + FIRST_LOOK)
 
 
 def _moved(uow: UnitOfWork, proposal: Proposal) -> str:

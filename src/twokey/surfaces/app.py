@@ -30,6 +30,7 @@ from twokey.surfaces.http_api import (
     governance,
     policy,
     proposals,
+    rollouts,
     session,
     telemetry,
 )
@@ -105,6 +106,7 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
         cases,
         proposals,
         changes,
+        rollouts,
         audit,
         telemetry,
         events,

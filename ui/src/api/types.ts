@@ -685,6 +685,7 @@ export interface ProposalView extends ProposalRow {
   apply_at: Timestamp | null;
   supersedes: string | null;
   joint: JointView[];
+  plan: PlanView | null;
   change: string | null;
   may: ('approve' | 'reject' | 'edit' | 'apply' | 'withdraw')[];
   why_not: string;
@@ -771,6 +772,77 @@ export interface VerificationView {
   head: string;
   broken_at: number | null;
   problem: string;
+}
+
+/** Why, and fresh proof (which pausing alone does not need). */
+export interface MoveRollout extends Proven {
+  note: string;
+}
+
+/** A guarded rollout to be approved as a whole: its operations, ways back and digest are computed from the plan. */
+export interface NewRollout {
+  project: string;
+  environment: string;
+  plan: PlanOfRollout;
+  case?: string | null;
+  title?: string;
+  reason: string;
+  expected_effect?: string;
+}
+
+/** Why a rollout is to stay where it is. */
+export interface PauseRollout {
+  note: string;
+}
+
+/** The stages of one rule of a flag; of what everybody else gets, where `rule` is null. */
+export interface PlanOfRollout {
+  flag: string;
+  rule?: string | null;
+  candidate: string;
+  stages: StageOfPlan[];
+}
+
+/** A plan, and a sentence for each of its stages. */
+export interface PlanView extends PlanOfRollout {
+  says: string[];
+}
+
+/** What happened to a rollout, and why. */
+export interface RolloutStep {
+  at: Timestamp;
+  what: string;
+  sentence: string;
+  by: string;
+}
+
+/** A guarded rollout. `stage` counts from 0; `because` says what it waits for, or why it stands where it does. */
+export interface RolloutView {
+  id: string;
+  project: string;
+  environment: string;
+  flag: string;
+  proposal: string;
+  status: 'running' | 'paused' | 'completed' | 'rolled_back' | 'stopped';
+  plan: PlanView;
+  stage: number;
+  started_at: Timestamp;
+  entered_at: Timestamp;
+  looked_at: Timestamp | null;
+  because: string;
+  units: number;
+  verdicts: VerdictView[];
+  steps: RolloutStep[];
+  may: ('pause' | 'resume' | 'agree' | 'stop' | 'roll-back')[];
+}
+
+/** One stage: the candidate's share in 1/100,000, and what must be so before the next one begins. */
+export interface StageOfPlan {
+  share: number;
+  minutes?: number;
+  units?: number;
+  opens?: 'verdict' | 'time' | 'approval';
+  at_most?: number | null;
 }
 
 /** What a passkey shall prove: the path of a call below `/api/v1`, then a blank and the digest, if it names one. */

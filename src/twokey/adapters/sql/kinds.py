@@ -25,6 +25,7 @@ from twokey.domain.decision import Decision
 from twokey.domain.elsewhere import Journey
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
+from twokey.domain.guarded_rollout import GuardedRollout
 from twokey.domain.identity import Session, Token, User
 from twokey.domain.proposal import Proposal
 from twokey.domain.review import Review
@@ -157,6 +158,12 @@ STANDING_ORDERS = Kind(
     type=StandingOrder,
     table=tables.standing_orders,
     columns={"project": attrgetter("rule.project"), "environment": attrgetter("rule.environment")} | _fields("status"),
+)
+ROLLOUTS = Kind(
+    noun="guarded rollout",
+    type=GuardedRollout,
+    table=tables.rollouts,
+    columns=_fields("project", "environment", "flag", "status", "proposal"),
 )
 REVIEWS = Kind(
     noun="review",

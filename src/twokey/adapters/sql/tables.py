@@ -206,6 +206,16 @@ access_approvals = _records(
     by=[("proposal",)],
 )
 
+rollouts = _records(
+    "rollouts",
+    _text("project"),
+    _text("environment"),
+    _text("flag"),
+    _text("status"),
+    _text("proposal"),
+    by=[("project", "environment", "flag", "status"), ("proposal",)],
+)
+
 standing_orders = _records(
     "standing_orders",
     _text("project"),

@@ -18,6 +18,7 @@ from twokey.domain.decision import Decision
 from twokey.domain.elsewhere import Journey
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
+from twokey.domain.guarded_rollout import GuardedRollout
 from twokey.domain.identity import Session, Token, User
 from twokey.domain.proposal import Proposal
 from twokey.domain.review import Review
@@ -48,6 +49,7 @@ class SqlUnitOfWork:
         self.access_proposals: Records[AccessProposal] = SqlRecords(transaction, kinds.ACCESS_PROPOSALS)
         self.access_approvals: Records[Approval] = SqlRecords(transaction, kinds.ACCESS_APPROVALS)
         self.standing_orders: Records[StandingOrder] = SqlRecords(transaction, kinds.STANDING_ORDERS)
+        self.rollouts: Records[GuardedRollout] = SqlRecords(transaction, kinds.ROLLOUTS)
         self.reviews: Records[Review] = SqlRecords(transaction, kinds.REVIEWS)
         self.flags: Flags = SqlFlags(transaction, known)
         self.jobs: Jobs = SqlJobs(transaction, ids)

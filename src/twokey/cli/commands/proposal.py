@@ -72,7 +72,8 @@ def draft_proposal(
     """Draft a proposal from a file with `operations` and `reason`. Its ways back, effect and digest are computed.
 
     Instead of `operations` the file may hold `parts`, each with an `environment` and its `operations`: several
-    environments whose changes are applied together, or not at all.
+    environments whose changes are applied together, or not at all. Or a `plan`: a guarded rollout, whose stages and way
+    back are approved together.
     """
     world = runtime()
     draft = read_document(world, file)
@@ -83,7 +84,7 @@ def draft_proposal(
     with connect(world) as server:
         place = choose(world, server, project or draft.get("project"), environment or draft.get("environment"))
         body = draft | {"project": place[0], "environment": place[1]} | ({"case": case} if case else {})
-        view = server.post(path("proposals"), body)
+        view = server.post(path("proposals", "rollout") if "plan" in draft else path("proposals"), body)
     tell(f"Drafted {view['id']}. Nothing has changed: it waits for its keys.")
     if json:
         return answer(view)

@@ -34,6 +34,7 @@ def proposal_page(view: View) -> None:
     section("What it does", view["sentences"])
     for diff in view["diffs"]:
         _diff(diff)
+    section("The plan", view["plan"]["says"] if view["plan"] else ())
     section("Who it moves", _radius(view["blast_radius"]))
     section("Ways back", [_way("reverse", view["reverse"]), _way("rollback", view["rollback"])])
     section("Why a milder step would not do", view["lower_rungs"])
@@ -60,6 +61,7 @@ def key_page(view: View, move: str) -> None:
     section("What it does", view["sentences"])
     for diff in view["diffs"]:
         _diff(diff)
+    section("The plan", view["plan"]["says"] if view["plan"] else ())
     section("Who it moves", _radius(view["blast_radius"]))
     section("Ways back", [_way("reverse", view["reverse"]), _way("rollback", view["rollback"])])
     section("What is not known", (_gap(each) for each in view["gaps"]))

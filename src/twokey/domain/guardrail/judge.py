@@ -41,6 +41,7 @@ from twokey.domain.statistics import (
     sample_ratio_mismatch,
     share_above,
     share_below,
+    since_any_stage,
     split_alpha,
 )
 
@@ -187,27 +188,27 @@ def _mismatch(summary: Summary, count: _Count, tolerance: float) -> bool:
 def _weigh(guardrail: Guardrail, summary: Summary, alpha: float) -> Evidence:
     if guardrail.kind is GuardrailKind.MEAN:
         return _weigh_means(guardrail, summary, alpha)
-    counts = _counts(summary, lambda arm: arm.failures)
+    ours, theirs, shares = _counts(summary, lambda arm: arm.failures)
 
-    def above(ratio: float) -> float:
-        return float(harm_in_counts(*counts, ratio))
+    def above(ratio: float, since: int = 0) -> float:
+        return float(harm_in_counts(ours[since:], theirs[since:], shares[since:], ratio))
 
     def below(ratio: float) -> float:
-        return float(no_harm_in_counts(*counts, ratio))
+        return float(no_harm_in_counts(ours, theirs, shares, ratio))
 
     bound = 1 + guardrail.margin
-    return Evidence(above(bound), below(bound), interval(above, below, alpha, *RATIOS))
+    harm = float(since_any_stage([above(bound, since) for since in range(len(shares))]))
+    return Evidence(harm, below(bound), interval(above, below, alpha, *RATIOS))
 
 
 def _weigh_means(guardrail: Guardrail, summary: Summary, alpha: float) -> Evidence:
-    ours = _means([each.candidate for each in summary.stages])
-    theirs = _means([each.baseline for each in summary.stages])
+    ours, theirs = [each.candidate for each in summary.stages], [each.baseline for each in summary.stages]
 
-    def above(ratio: float) -> float:
-        return float(harm_in_means(ours, theirs, ratio))
+    def above(ratio: float, since: int = 0) -> float:
+        return float(harm_in_means(_means(ours[since:]), _means(theirs[since:]), ratio))
 
-    def below(ratio: float) -> float:
-        return float(no_harm_in_means(ours, theirs, ratio))
+    def below(ratio: float, since: int = 0) -> float:
+        return float(no_harm_in_means(_means(ours[since:]), _means(theirs[since:]), ratio))
 
     # Harm moves away from the baseline's mean by the margin: upwards or downwards, also where that mean is negative.
     positive = (summary.baseline_value or 0.0) >= 0
@@ -215,13 +216,22 @@ def _weigh_means(guardrail: Guardrail, summary: Summary, alpha: float) -> Eviden
     bound = 1 + guardrail.margin if rises == positive else 1 - guardrail.margin
     found = interval(above, below, alpha, *RATIOS) if positive else None
     harm, no_harm = (above, below) if rises else (below, above)
-    return Evidence(harm(bound), no_harm(bound), found)
+
+    def enough(since: int) -> bool:  # a later stage alone is no nearer to normal than the whole
+        return not since or min(_joined(ours[since:]), _joined(theirs[since:])) >= MEAN_UNITS
+
+    since_each = [harm(bound, since) if enough(since) else 0.0 for since in range(len(ours))]
+    return Evidence(float(since_any_stage(since_each)), no_harm(bound), found)
 
 
 def _counts(summary: Summary, count: _Count) -> tuple[list[int], list[int], list[float]]:
     ours = [count(each.candidate) for each in summary.stages]
     theirs = [count(each.baseline) for each in summary.stages]
     return ours, theirs, [each.share for each in summary.stages]
+
+
+def _joined(arms: Sequence[ArmFigures]) -> int:
+    return sum(arm.joined_units for arm in arms)
 
 
 def _means(arms: Sequence[ArmFigures]) -> Means:

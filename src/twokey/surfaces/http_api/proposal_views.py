@@ -12,6 +12,7 @@ from twokey.domain.control import State
 from twokey.domain.errors import Invalid
 from twokey.domain.exposure import BlastRadius
 from twokey.domain.gate import Gate
+from twokey.domain.guarded_rollout import Plan, describe_plan
 from twokey.domain.identity import SCHEDULE, Actor, Role
 from twokey.domain.operation import Effect, Operation, apply_all, describe, diff_lines, touched
 from twokey.domain.proposal import Proposal, ProposalStatus, Way
@@ -24,6 +25,7 @@ from twokey.surfaces.http_api.models import (
     JointView,
     KeyView,
     LineView,
+    PlanView,
     ProposalRow,
     ProposalView,
     TransitionView,
@@ -105,6 +107,7 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
             for each in members
             if each.id != proposal.id and actor.may_turn_key
         ],
+        plan=plan_view(proposal.plan) if proposal.plan else None,
         change=applied.id if applied else None,
         may=may,
         why_not=why_not,
@@ -276,3 +279,8 @@ def blast_radius_view(radius: BlastRadius | None) -> BlastRadiusView | None:
         ],
         by_attribute={key: dict(values) for key, values in radius.by_attribute.items()},
     )
+
+
+def plan_view(plan: Plan) -> PlanView:
+    """A plan in figures and in words."""
+    return PlanView.model_validate(msgspec.to_builtins(plan) | {"says": list(describe_plan(plan))})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from twokey.domain.drafting import Draft
+from twokey.domain.guarded_rollout import Plan
 from twokey.domain.identity import SCHEDULE, Actor, Scope
 from twokey.domain.operation import parse_operations
 from twokey.domain.proposal import ApplyMode, Proposal
@@ -20,6 +22,7 @@ from twokey.surfaces.http_api.models import (
     EditProposal,
     NewJointProposal,
     NewProposal,
+    NewRollout,
     ProposalRow,
     ProposalView,
     Prove,
@@ -84,6 +87,23 @@ def draft_jointly(body: NewJointProposal, actor: Acts, services: Serves) -> list
     if actor.may_turn_key:
         apply_change.apply_at_once(services.store, actor, made[0].id)
     return [_view(services, _find(services, each.id, actor), actor) for each in made]
+
+
+@router.post("/rollout", status_code=201)
+def draft_rollout(body: NewRollout, actor: Acts, services: Serves) -> ProposalView:
+    """Draft a guarded rollout: all of its stages, and the way back, are approved together."""
+    need_scope(actor, Scope.PROPOSALS_WRITE)
+    wanted = Draft(
+        project=body.project,
+        environment=body.environment,
+        operations=(),
+        plan=msgspec.convert(body.plan.model_dump(), Plan),
+        case=body.case,
+        title=body.title,
+        reason=body.reason,
+        expected_effect=body.expected_effect,
+    )
+    return _drafted(services, actor, wanted)
 
 
 @router.post("/copy", status_code=201)

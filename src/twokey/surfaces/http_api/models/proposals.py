@@ -9,6 +9,7 @@ from pydantic import Field
 
 from twokey.surfaces.http_api.models.evidence import GapView
 from twokey.surfaces.http_api.models.flags import LineView
+from twokey.surfaces.http_api.models.rollouts import PlanView
 from twokey.surfaces.shapes import GateView, Model, Proven
 
 
@@ -120,6 +121,7 @@ class ProposalView(ProposalRow):
     apply_at: datetime | None
     supersedes: str | None
     joint: list[JointView]
+    plan: PlanView | None
     change: str | None
     may: list[Literal["approve", "reject", "edit", "apply", "withdraw"]]
     why_not: str
