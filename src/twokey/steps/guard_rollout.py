@@ -48,7 +48,7 @@ from twokey.steps.ask_gate import check_permitted
 from twokey.steps.publish import Publication, publish, watch_case
 
 EVERY = timedelta(seconds=10)
-"""How often a rollout is looked at."""
+"""How often a rollout is looked at; one of short stages more often, five times a stage, at most each second."""
 VERSIONS = 1000
 
 
@@ -75,12 +75,17 @@ def look(store: Store, telemetry: Telemetry, id: str) -> GuardedRollout:
         current = _known(uow, id)
         if current.rollout.status not in LIVE:
             return current.rollout
-        uow.jobs.enqueue(JobKind.GUARD_ROLLOUT, id, uow.now + EVERY)
+        uow.jobs.enqueue(JobKind.GUARD_ROLLOUT, id, uow.now + _pause_after(current.rollout))
         if current.rollout.stage != known.rollout.stage or current.rollout.status is not known.rollout.status:
             return current.rollout  # somebody was faster: what was seen is of another stage
         seen = replace(current.rollout, looked_at=uow.now, units=sight.units, verdicts=tuple(sight.verdicts))
         sight = replace(sight, moved=_moved(uow, current))
         return _do(uow, current, seen, decide(seen, sight, uow.now))
+
+
+def _pause_after(rollout: GuardedRollout) -> timedelta:
+    shortest = min(each.minutes for each in rollout.plan.stages)
+    return min(EVERY, max(timedelta(seconds=1), timedelta(minutes=shortest) / 5))
 
 
 def _known(uow: UnitOfWork, id: str) -> _Known:
