@@ -169,3 +169,34 @@ def test_the_gate_is_asked_what_if(server: ServerProcess) -> None:
             ask.get_by_role("button", name=role).click()
         expect(page.get_by_role("region", name="The gate", exact=True).get_by_text("waiting").first).to_be_visible()
         expect(page.get_by_text("0 of 2 turned")).to_be_visible()
+
+
+def test_a_guarded_rollout_is_seen_and_moved_on_its_pages(server: ServerProcess) -> None:
+    stages = [{"share": 25_000, "minutes": 30}, {"share": 50_000, "minutes": 30}]
+    plan = {"flag": FLAG, "rule": "pro-10", "candidate": "reranker_v2", "stages": stages}
+    wanted = {"project": PROJECT, "environment": ENVIRONMENT, "plan": plan, "reason": "it looks good"}
+    with closing(server.person("root")) as root:
+        made = root.post("/api/v1/proposals/rollout", json=wanted).json()
+    server.approve("ines", made)
+    with browser.page() as page:
+        sign_in(page, server, "mara", f"/proposals/{made['id']}")
+        expect(page.get_by_role("region", name="The plan")).to_contain_text("every guardrail holds")
+        shoot(page, "rollout-plan")
+        server.approve("mara", made)
+        card = page.get_by_role("region", name="Guarded rollout")
+        expect(card).to_contain_text("running")
+        page.goto(f"{server.url}/flags/{PROJECT}/{ENVIRONMENT}/{FLAG}")
+        card.get_by_role("button", name="Pause…").click()
+        page.get_by_role("dialog").get_by_label("Why").fill("lunch")
+        page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+        expect(card).to_contain_text("Lunch")
+        shoot(page, "rollout-paused")
+        card.get_by_role("button", name="Roll back…").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Why").fill("customers complain")
+        dialog.get_by_label("Your password").fill(PASSWORD)
+        dialog.get_by_role("button", name="Roll back now").click()
+        expect(card).to_have_count(0)
+        page.goto(f"{server.url}/proposals/{made['id']}")
+        expect(card).to_contain_text("rolled back")
+        shoot(page, "rollout-back")

@@ -1,4 +1,4 @@
-"""`kill -9` at any moment of a guarded rollout changes nothing in how it ends: harm is taken back once, and only harm."""
+"""`kill -9` at any moment of a guarded rollout changes nothing in how it ends: harm alone is taken back, and once."""
 
 from __future__ import annotations
 

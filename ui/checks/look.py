@@ -73,6 +73,8 @@ SHOTS: tuple[tuple[str, str, Act | None], ...] = (
     ("flags-empty", "/flags/support/staging", None),
     ("flag", FLAG, None),
     ("flag-explained", FLAG, _explain),
+    ("flag-rollout", FLAG, lambda page: page.get_by_text("What happened so far").click()),
+    ("flag-rollout-move", FLAG, _press("Roll back…")),
     ("account", "/account", None),
     ("proposal-supposed", PROPOSAL, _press("release_manager")),
     ("access", "/access", lambda page: page.get_by_text("What was decided before").click()),
@@ -89,7 +91,7 @@ EMPTY: tuple[tuple[str, str, Act | None], ...] = tuple(
     (f"empty-{name}", f"/{name}", None) for name in ("cases", "proposals", "flags", "policy", "access", "audit")
 )
 WHOLE = {
-    name for name, _, _ in (*SHOTS, *EMPTY) if not name.startswith(("proposal-", "case-close", "case-owner", "menu"))
+    name for name, _, _ in (*SHOTS, *EMPTY) if not name.startswith(("proposal-", "case-close", "case-owner", "menu")) and not name.endswith("-move")
 }
 
 

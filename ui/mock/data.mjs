@@ -718,3 +718,37 @@ export const accessProposals = [
     may: [],
   },
 ];
+
+const PLAN_STAGES = [
+  { share: 25_000, minutes: 60, units: 500, opens: 'verdict', at_most: null },
+  { share: 50_000, minutes: 120, units: 2000, opens: 'verdict', at_most: null },
+  { share: 100_000, minutes: 1440, units: 100, opens: 'time', at_most: null },
+];
+
+export const rollout = {
+  id: 'rollout-1a2b3c4d5e6f',
+  ...PRODUCTION,
+  flag: 'support_answer_profile',
+  proposal: 'prop-rollout',
+  status: 'paused',
+  plan: {
+    flag: 'support_answer_profile',
+    rule: 'pro-10',
+    candidate: 'reranker_v2',
+    stages: PLAN_STAGES,
+    says: ['stage 1', 'stage 2', 'stage 3'],
+  },
+  stage: 1,
+  started_at: ago(200),
+  entered_at: ago(130),
+  looked_at: ago(0),
+  because: 'nobody is known to have met the candidate in this stage: is its telemetry sent?',
+  units: 0,
+  verdicts: [],
+  steps: [
+    { at: ago(200), what: 'running', sentence: 'change-1 began the first stage', by: 'mara' },
+    { at: ago(130), what: 'advanced', sentence: 'change-2: stage 2 of 3: every guardrail holds', by: 'schedule' },
+    { at: ago(10), what: 'paused', sentence: 'nobody is known to have met the candidate', by: 'twokey' },
+  ],
+  may: ['resume', 'stop', 'roll-back'],
+};

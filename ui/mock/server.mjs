@@ -261,6 +261,7 @@ const ROUTES = [
 
 ROUTES.push(
   ['GET', /^\/reviews$/, () => ok([])],
+  ['GET', /^\/rollouts$/, (_, __, query) => ok(query.get('flag') === 'support_answer_profile' ? [data.rollout] : [])],
   ['GET', /^\/access$/, () => ok(state.empty ? { ...data.access, environments: [], orders: [] } : data.access)],
   ['GET', /^\/access\/proposals$/, () => ok(state.empty ? [] : data.accessProposals)],
   [

@@ -48,6 +48,7 @@ export function fresh(empty = false) {
     author_kind: 'agent',
     on_behalf_of: null,
     joint: [],
+    plan: null,
     created_at: ago(28),
     expires_at: ahead(41),
     digest: sha('one'),

@@ -24,6 +24,7 @@ from twokey.domain.control import Control, State
 from twokey.domain.errors import Conflict, Refused
 from twokey.domain.guarded_rollout import (
     LIVE,
+    MOST_STAGES,
     Act,
     Decided,
     GuardedRollout,
@@ -237,11 +238,17 @@ def _publish(
         environment=rollout.environment,
         proposal=proposal.id,
         case=proposal.case,
+        undoes=_begun_by(uow, proposal) if cause is Cause.ROLLBACK else None,
         because=because,
     )
     change = publish(uow, uow.flags.state(rollout.project, rollout.environment), operations, by)
     watch_case(uow, proposal.case)
     return change
+
+
+def _begun_by(uow: UnitOfWork, proposal: Proposal) -> str:
+    """The change that began the first stage."""
+    return uow.changes.where(proposal=proposal.id, limit=MOST_STAGES + 1)[-1].id
 
 
 def _settle(

@@ -110,8 +110,8 @@ def _steps(uow: UnitOfWork, asked: Change, members: Sequence[Proposal], way: Way
 def _change_of(uow: UnitOfWork, asked: Change, proposal: Proposal) -> Change:
     if asked.proposal == proposal.id:
         return asked
-    changes = uow.changes.where(proposal=proposal.id, limit=10)
-    return next(each for each in changes if each.undoes is None)
+    changes = uow.changes.where(proposal=proposal.id, limit=50)
+    return next(each for each in reversed(changes) if each.undoes is None)
 
 
 def _step(uow: UnitOfWork, change: Change, proposal: Proposal, way: WayBack) -> _Step | None:

@@ -84,6 +84,13 @@ export const change = (id: string, signal?: AbortSignal) => get<T.ChangeView>(`/
 export const reverse = (id: string, body: T.ReverseChange) =>
   post<T.ReverseResult>(`/changes/${part(id)}/reverse`, body);
 
+export const rollouts = (project: string, environment: string, flag: string, signal?: AbortSignal) =>
+  get<T.RolloutView[]>(`/rollouts${query({ project, environment, flag, limit: 20 })}`, signal);
+export const pauseRollout = (id: string, body: T.PauseRollout) =>
+  post<T.RolloutView>(`/rollouts/${part(id)}/pause`, body);
+export const moveRollout = (id: string, verb: 'resume' | 'agree' | 'stop' | 'roll-back', body: T.MoveRollout) =>
+  post<T.RolloutView>(`/rollouts/${part(id)}/${verb}`, body);
+
 export const openReviews = (signal?: AbortSignal) => get<T.ReviewView[]>('/reviews?status=open', signal);
 export const closeReview = (id: string, body: T.CloseReview) => post<T.ReviewView>(`/reviews/${part(id)}/close`, body);
 

@@ -795,6 +795,15 @@ export interface PauseRollout {
   note: string;
 }
 
+/** One stage of a plan, everything said. */
+export interface PlannedStageView {
+  share: number;
+  minutes: number;
+  units: number;
+  opens: 'verdict' | 'time' | 'approval';
+  at_most: number | null;
+}
+
 /** The stages of one rule of a flag; of what everybody else gets, where `rule` is null. */
 export interface PlanOfRollout {
   flag: string;
@@ -804,7 +813,11 @@ export interface PlanOfRollout {
 }
 
 /** A plan, and a sentence for each of its stages. */
-export interface PlanView extends PlanOfRollout {
+export interface PlanView {
+  flag: string;
+  rule: string | null;
+  candidate: string;
+  stages: PlannedStageView[];
   says: string[];
 }
 

@@ -45,6 +45,14 @@ const VERDICT: Record<string, Word> = {
   cannot_judge: word('cannot judge', 'waiting'),
 };
 
+const ROLLOUT: Record<string, Word> = {
+  running: word('running', 'accent'),
+  paused: word('paused', 'waiting'),
+  completed: word('completed', 'safe'),
+  rolled_back: word('rolled back', 'harm'),
+  stopped: word('stopped', 'neutral'),
+};
+
 const EFFECT: Record<string, Word> = {
   narrows: word('narrows exposure', 'safe'),
   neither: word('changes nobody’s result', 'neutral'),
@@ -81,6 +89,7 @@ export function capital(value: string): string {
 export const caseStatus = (value: string): Word => known(CASE, value);
 export const proposalStatus = (value: string): Word => known(PROPOSAL, value);
 export const verdictStatus = (value: string): Word => known(VERDICT, value);
+export const rolloutStatus = (value: string): Word => known(ROLLOUT, value);
 export const effectWord = (value: string): Word => known(EFFECT, value);
 export const severity = (value: string): Word =>
   word(`severity ${value}`, entry(SEVERITY, value.toLowerCase()) ?? 'neutral');

@@ -79,8 +79,8 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
     before = _base(uow, proposal)
     members = members_of(uow, proposal)
     may, why_not = _may(uow, members, actor, proposal)
-    changes = uow.changes.where(proposal=proposal.id, limit=10)
-    applied = next((each for each in changes if each.undoes is None), None)
+    changes = uow.changes.where(proposal=proposal.id, limit=50)
+    applied = next((each for each in reversed(changes) if each.undoes is None), None)  # a plan has more to come
     return ProposalView(
         **_row(uow, proposal, members),
         reason=proposal.reason,

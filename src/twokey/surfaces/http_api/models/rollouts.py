@@ -42,9 +42,23 @@ class NewRollout(Model):
     expected_effect: str = Field(default="", max_length=2000)
 
 
-class PlanView(PlanOfRollout):
+class PlannedStageView(Model):
+    """One stage of a plan, everything said."""
+
+    share: int
+    minutes: float
+    units: int
+    opens: Literal["verdict", "time", "approval"]
+    at_most: float | None
+
+
+class PlanView(Model):
     """A plan, and a sentence for each of its stages."""
 
+    flag: str
+    rule: str | None
+    candidate: str
+    stages: list[PlannedStageView]
     says: list[str]
 
 
