@@ -30,6 +30,7 @@ class Settings:
     reverse proxies that are believed when they say who is calling; what anybody else says of that is ignored.
     `provider` is who people may sign in by beside their password.
     `audit_name` is what the audit log is called in its checkpoints; without it, a name made from its key.
+    `monitor` is how many seconds lie between two looks at the guardrails of every flag; 0 for none.
     `checkpoint_to` are the folders and addresses that each signed checkpoint of the log is sent to.
 
     Of clients that evaluate here (OFREP): `origins` are the web origins whose pages may ask, `*` for any; `evaluations`
@@ -46,6 +47,7 @@ class Settings:
     proxies: tuple[str, ...] = ()
     audit_name: str = ""
     checkpoint_to: tuple[str, ...] = ()
+    monitor: float = 60.0
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000

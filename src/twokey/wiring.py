@@ -35,6 +35,8 @@ from twokey.steps import (
     guard_rollout,
     invite,
     keep_orders,
+    monitor_guardrails,
+    receive_signal,
     run_schedule,
     sign_checkpoint,
     triage_case,
@@ -69,11 +71,14 @@ class Server:
     store: SqlStore
     telemetry: DuckTelemetry
     workers: tuple[Worker, ...]
+    monitor: float = 0.0
 
     def start(self) -> None:
-        """Let the workers begin, and the clock ask for checkpoints."""
+        """Let the workers begin, and the clock ask for checkpoints and for a look at the guardrails."""
         with self.store.begin() as uow:
             uow.jobs.enqueue(JobKind.SIGN_CHECKPOINT, TIMER, uow.now)
+            if self.monitor:
+                uow.jobs.enqueue(JobKind.MONITOR_GUARDRAILS, TIMER, uow.now + timedelta(seconds=self.monitor))
         for each in self.workers:
             each.start()
 
@@ -108,10 +113,17 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
             record=settings.record_evaluations,
         ),
     )
-    work = jobs_of(store, telemetry, signer, keepers)
+    work = jobs_of(store, telemetry, signer, keepers, settings.monitor)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
-    return Server(app=create_app(services), services=services, store=store, telemetry=telemetry, workers=workers)
+    return Server(
+        app=create_app(services),
+        services=services,
+        store=store,
+        telemetry=telemetry,
+        workers=workers,
+        monitor=settings.monitor,
+    )
 
 
 def _elsewhere(settings: Settings) -> Elsewhere | None:
@@ -128,9 +140,16 @@ def _elsewhere(settings: Settings) -> Elsewhere | None:
 
 
 def jobs_of(
-    store: Store, telemetry: Telemetry, signer: Signer | None = None, keepers: Sequence[Keeper] = ()
+    store: Store,
+    telemetry: Telemetry,
+    signer: Signer | None = None,
+    keepers: Sequence[Keeper] = (),
+    monitor: float = 0.0,
 ) -> dict[JobKind, Work]:
-    """What each kind of job does. Without a signer no checkpoint is signed; the keepers are sent each that is."""
+    """What each kind of job does. Without a signer no checkpoint is signed; the keepers are sent each that is.
+
+    `monitor` is how many seconds lie between two looks at all guardrails; 0 for none.
+    """
     return {
         JobKind.TRIAGE_CASE: lambda case: triage_case.triage(store, telemetry, case),
         JobKind.DRAFT_PROPOSAL: lambda finding: draft_proposal.draft_from_finding(store, telemetry, finding),
@@ -139,9 +158,20 @@ def jobs_of(
         JobKind.SIGN_CHECKPOINT: lambda subject: _sign(store, signer, subject) if signer else None,
         JobKind.EXPORT_CHECKPOINT: lambda size: export_checkpoint.export(store, keepers, int(size)),
         JobKind.GUARD_ROLLOUT: lambda rollout: guard_rollout.look(store, telemetry, rollout),
+        JobKind.MONITOR_GUARDRAILS: lambda _: _monitor(store, telemetry, monitor) if monitor else None,
         JobKind.ASK_ORDERS: lambda proposal: _ask_orders(store, telemetry, proposal),
         JobKind.APPLY_SCHEDULED: lambda proposal: apply_change.apply_scheduled(store, proposal),
     }
+
+
+def _monitor(store: Store, telemetry: Telemetry, seconds: float) -> None:
+    """Receive what our own guardrails have to tell; look again after a while, whatever came of it."""
+    try:
+        for told in monitor_guardrails.look(store, telemetry):
+            receive_signal.receive(store, SYSTEM, told.project, told.environment, told.alerts)
+    finally:
+        with store.begin() as uow:
+            uow.jobs.enqueue(JobKind.MONITOR_GUARDRAILS, TIMER, uow.now + timedelta(seconds=seconds))
 
 
 def _sign(store: Store, signer: Signer, subject: str) -> None:

@@ -14,3 +14,11 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def any_world(store_url: str, tmp_path: Path) -> Iterator[World]:
+    """The same on each control store."""
+    made = World(tmp_path, url=store_url)
+    yield made
+    made.close()

@@ -116,6 +116,8 @@ class ServerProcess:
             str(self.folder),
             "--port",
             str(self.port),
+            "--monitor",
+            "0",
             *self.options,
         ]
         command += ["--database", self.settings.database] if self.settings.database else []

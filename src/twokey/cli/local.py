@@ -48,6 +48,7 @@ class Listening:
     proxies: tuple[str, ...] = ()
     audit_name: str = ""
     checkpoint_to: tuple[str, ...] = ()
+    monitor: float = 60.0
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000

@@ -18,6 +18,12 @@ Proxies = Annotated[
 AuditName = Annotated[
     str, typer.Option(envvar="TWOKEY_AUDIT_NAME", help="What the log is called in its checkpoints. [default: by key]")
 ]
+Monitor = Annotated[
+    float,
+    typer.Option(
+        envvar="TWOKEY_MONITOR", min=0, help="Seconds between two looks at the guardrails of every flag; 0 for none."
+    ),
+]
 CheckpointTo = Annotated[
     list[str] | None,
     typer.Option(

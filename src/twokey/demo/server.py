@@ -51,7 +51,7 @@ def initialise(settings: Settings, clock: Hands, password: str) -> None:
 
 def serve(orders: Orders) -> None:
     """Serve until told to stop."""
-    settings = Settings(data=Path(orders.data), port=orders.port)
+    settings = Settings(data=Path(orders.data), port=orders.port, monitor=0.0)
     clock = Hands(orders.clock)
     initialise(settings, clock, orders.password)
     server = wiring.build(settings, clock)

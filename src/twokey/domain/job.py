@@ -22,6 +22,7 @@ class JobKind(StrEnum):
     APPLY_SCHEDULED = "apply_scheduled"
     ASK_ORDERS = "ask_orders"
     GUARD_ROLLOUT = "guard_rollout"
+    MONITOR_GUARDRAILS = "monitor_guardrails"
     SIGN_CHECKPOINT = "sign_checkpoint"
     EXPORT_CHECKPOINT = "export_checkpoint"
 
