@@ -90,9 +90,8 @@ SHOTS: tuple[tuple[str, str, Act | None], ...] = (
 EMPTY: tuple[tuple[str, str, Act | None], ...] = tuple(
     (f"empty-{name}", f"/{name}", None) for name in ("cases", "proposals", "flags", "policy", "access", "audit")
 )
-WHOLE = {
-    name for name, _, _ in (*SHOTS, *EMPTY) if not name.startswith(("proposal-", "case-close", "case-owner", "menu")) and not name.endswith("-move")
-}
+IN_PART = ("proposal-", "case-close", "case-owner", "menu", "flag-rollout-move")
+WHOLE = {name for name, _, _ in (*SHOTS, *EMPTY) if not name.startswith(IN_PART)}
 
 
 class Looked(Watched):
