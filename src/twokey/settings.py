@@ -31,6 +31,7 @@ class Settings:
     `provider` is who people may sign in by beside their password.
     `audit_name` is what the audit log is called in its checkpoints; without it, a name made from its key.
     `monitor` is how many seconds lie between two looks at the guardrails of every flag; 0 for none.
+    `github_secrets` are pairs of `project/environment` and the secret that GitHub's webhook for it is signed with.
     `checkpoint_to` are the folders and addresses that each signed checkpoint of the log is sent to.
 
     Of clients that evaluate here (OFREP): `origins` are the web origins whose pages may ask, `*` for any; `evaluations`
@@ -48,6 +49,7 @@ class Settings:
     audit_name: str = ""
     checkpoint_to: tuple[str, ...] = ()
     monitor: float = 60.0
+    github_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000

@@ -106,6 +106,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         clock=clock,
         hub=Hub(store),
         secure_cookies=settings.secure_cookies,
+        github_secrets=dict(settings.github_secrets),
         ofrep=Evaluating(
             origins=settings.origins,
             per_minute=settings.evaluations,

@@ -99,7 +99,7 @@ def _routes(of: Iterable[Any]) -> Iterator[Any]:
 
 
 def test_every_route_that_changes_something_is_known_and_says_what_it_does(server: Doors) -> None:
-    webhooks = {each for each in routes(server) if each[1].startswith("/signals/")}
+    webhooks = {each for each in routes(server) if each[1].startswith(("/signals/", "/changes/v1/"))}
     known = set(MOVES) | STAYS | webhooks
     assert routes(server) - known == set()
     assert {each for each in known if each not in routes(server)} == set()
@@ -183,7 +183,7 @@ def test_whatever_is_asked_of_any_route_by_whomever_state_moves_through_publish_
         )
         for caller in callers:
             for body in bodies:
-                elsewhere = filled.startswith(("/signals/", "/otlp/"))
+                elsewhere = filled.startswith(("/signals/", "/changes/v1/", "/otlp/"))
                 answer = caller.request(method, filled if elsewhere else f"/api/v1{filled}", json=body)
                 assert answer.status_code < 500, (method, path, body, answer.text)
     assert all("publish" in each for each in spy.ways)

@@ -1,4 +1,4 @@
-"""A guardrail that is breached raises a signal of our own: a case opens without any alert, and nothing moves by then."""
+"""A guardrail that is breached raises a signal of our own: a case opens without an alert. Nothing moves by itself."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,7 @@ class Listening:
     audit_name: str = ""
     checkpoint_to: tuple[str, ...] = ()
     monitor: float = 60.0
+    github_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000

@@ -18,6 +18,13 @@ Proxies = Annotated[
 AuditName = Annotated[
     str, typer.Option(envvar="TWOKEY_AUDIT_NAME", help="What the log is called in its checkpoints. [default: by key]")
 ]
+GithubWebhook = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="TWOKEY_GITHUB_WEBHOOK",
+        help="PROJECT/ENVIRONMENT=FILE, repeatable: the secret of GitHub's webhook for it. [default: none]",
+    ),
+]
 Monitor = Annotated[
     float,
     typer.Option(

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from twokey import __version__
-from twokey.surfaces import signal_webhooks
+from twokey.surfaces import change_webhooks, signal_webhooks
 from twokey.surfaces.auth import Authenticator
 from twokey.surfaces.calls import OURS, PROBLEMS, answer
 from twokey.surfaces.http_api import (
@@ -114,6 +114,7 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
         app.include_router(module.router, prefix=API)
     app.include_router(signal_webhooks.router)
     app.include_router(otlp.router)
+    app.include_router(change_webhooks.router)
     for kind in (*OURS, RequestValidationError, Exception):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(HTTPException, _plain_problem)
@@ -146,7 +147,7 @@ def _ready(request: Request) -> PlainTextResponse:
 
 def _room(path: str) -> Response:
     """A file of the control room; any other path is one of its pages."""
-    if path.startswith(("api/", "signals/", "ofrep/", "otlp/", "stream/")):
+    if path.startswith(("api/", "signals/", "changes/", "ofrep/", "otlp/", "stream/")):
         raise HTTPException(404, "there is no such address")
     file = (ROOM / path).resolve()
     if path and file.is_relative_to(ROOM) and file.is_file():

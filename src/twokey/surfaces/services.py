@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from twokey.ports import Clock, Factors, IdentityProvider, Secrets, Signer, Store, Telemetry
 from twokey.surfaces.hub import Hub
@@ -44,4 +45,5 @@ class Services:
     clock: Clock
     hub: Hub
     secure_cookies: bool = False
+    github_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     ofrep: Evaluating = Evaluating()

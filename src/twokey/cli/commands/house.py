@@ -27,6 +27,7 @@ def serve(
     audit_name: serving.AuditName = "",
     checkpoint_to: serving.CheckpointTo = None,
     monitor: serving.Monitor = 60.0,
+    github_webhook: serving.GithubWebhook = None,
     oidc_issuer: serving.OidcIssuer = "",
     oidc_client: serving.OidcClient = "",
     oidc_secret_file: serving.OidcSecretFile = None,
@@ -50,6 +51,7 @@ def serve(
         audit_name=audit_name,
         checkpoint_to=tuple(checkpoint_to or ()),
         monitor=monitor,
+        github_secrets=tuple(_github(each) for each in github_webhook or ()),
         provider=_provider(oidc_issuer, oidc_client, oidc_secret_file, oidc_name, create=oidc_create),
         origins=tuple(origin or ("*",)),
         evaluations=evaluations,
@@ -135,6 +137,18 @@ def _provider(issuer: str, client: str, secret_file: Path | None, name: str, *, 
     from twokey.settings import Provider
 
     return Provider(issuer=issuer, client_id=client, secret=secret, name=name, create=create)
+
+
+def _github(told: str) -> tuple[str, str]:
+    """An environment and the secret of its webhook. Raises Failure where the file cannot be read, or holds none."""
+    place, _, file = told.partition("=")
+    try:
+        secret = Path(file).read_text("utf-8").strip() if place.count("/") == 1 and file else ""
+    except OSError as error:
+        raise usage(f"The webhook's secret cannot be read: {error}", "name a file that is there") from None
+    if not secret:
+        raise usage(f"`{told}` names no webhook", "write PROJECT/ENVIRONMENT=FILE, and the secret into that file")
+    return place, secret
 
 
 def register(app: typer.Typer) -> None:
