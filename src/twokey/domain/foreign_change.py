@@ -48,17 +48,17 @@ def of_github(event: str, body: Mapping[str, Any], now: datetime) -> ChangeEvent
     """
     if event != "deployment_status":
         return None
-    status, deployment, repository = (_part(body, name) for name in ("deployment_status", "deployment", "repository"))
+    status, deployed, repository = (_part(body, name) for name in ("deployment_status", "deployment", "repository"))
     if status.get("state") != "success":
         return None
-    name, ref = str(repository.get("full_name") or "unknown"), str(deployment.get("ref") or "")
+    name, ref = str(repository.get("full_name") or "unknown"), str(deployed.get("ref") or "")
     return _made(
         kind=ChangeKind.DEPLOY,
-        title=f"{name} {ref} deployed to {deployment.get('environment') or 'somewhere'}",
+        title=f"{name} {ref} deployed to {deployed.get('environment') or 'somewhere'}",
         service=str(repository.get("name") or name),
         at=_time(status.get("created_at")) or now,
         url=status.get("log_url") or status.get("target_url") or repository.get("html_url"),
-        attributes={"id": str(status.get("id", "")), "ref": ref, "sha": str(deployment.get("sha") or "")},
+        attributes={"id": str(status.get("id", "")), "ref": ref, "sha": str(deployed.get("sha") or "")},
     )
 
 
