@@ -31,6 +31,8 @@ class Settings:
     `provider` is who people may sign in by beside their password.
     `audit_name` is what the audit log is called in its checkpoints; without it, a name made from its key.
     `monitor` is how many seconds lie between two looks at the guardrails of every flag; 0 for none.
+    `keep_days` is how long telemetry is kept, in days; 0 for ever. Of contexts only `keep_attributes` are kept, where
+    any are named.
     `github_secrets` are pairs of `project/environment` and the secret that GitHub's webhook for it is signed with.
     `checkpoint_to` are the folders and addresses that each signed checkpoint of the log is sent to.
 
@@ -49,6 +51,8 @@ class Settings:
     audit_name: str = ""
     checkpoint_to: tuple[str, ...] = ()
     monitor: float = 60.0
+    keep_days: int = 90
+    keep_attributes: tuple[str, ...] = ()
     github_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)

@@ -21,6 +21,7 @@ from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.control import State
 from twokey.domain.elsewhere import Unproven
 from twokey.domain.errors import Refused
+from twokey.domain.guarded_rollout import LIVE
 from twokey.domain.identity import SYSTEM, Role, User
 from twokey.domain.job import JobKind
 from twokey.domain.policy import Environment
@@ -72,13 +73,16 @@ class Server:
     telemetry: DuckTelemetry
     workers: tuple[Worker, ...]
     monitor: float = 0.0
+    keep_days: int = 0
 
     def start(self) -> None:
-        """Let the workers begin, and the clock ask for checkpoints and for a look at the guardrails."""
+        """Let the workers begin, and the clock ask for checkpoints, a look at the guardrails and an end of the old."""
         with self.store.begin() as uow:
             uow.jobs.enqueue(JobKind.SIGN_CHECKPOINT, TIMER, uow.now)
             if self.monitor:
                 uow.jobs.enqueue(JobKind.MONITOR_GUARDRAILS, TIMER, uow.now + timedelta(seconds=self.monitor))
+            if self.keep_days:
+                uow.jobs.enqueue(JobKind.PRUNE_TELEMETRY, TIMER, uow.now + EVERY)
         for each in self.workers:
             each.start()
 
@@ -93,7 +97,7 @@ class Server:
 def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     """Put a server together. It listens nowhere yet."""
     store = open_store(settings, clock)
-    telemetry = DuckTelemetry(settings.telemetry_path)
+    telemetry = DuckTelemetry(settings.telemetry_path, attributes=frozenset(settings.keep_attributes) or None)
     keepers = tuple(keeper(each) for each in settings.checkpoint_to)
     signer = FileSigner(settings.data, settings.audit_name, exported=bool(keepers))
     services = Services(
@@ -114,7 +118,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
             record=settings.record_evaluations,
         ),
     )
-    work = jobs_of(store, telemetry, signer, keepers, settings.monitor)
+    work = jobs_of(store, telemetry, signer, keepers, settings.monitor, settings.keep_days)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
     return Server(
@@ -124,6 +128,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         telemetry=telemetry,
         workers=workers,
         monitor=settings.monitor,
+        keep_days=settings.keep_days,
     )
 
 
@@ -146,10 +151,12 @@ def jobs_of(
     signer: Signer | None = None,
     keepers: Sequence[Keeper] = (),
     monitor: float = 0.0,
+    keep_days: int = 0,
 ) -> dict[JobKind, Work]:
     """What each kind of job does. Without a signer no checkpoint is signed; the keepers are sent each that is.
 
-    `monitor` is how many seconds lie between two looks at all guardrails; 0 for none.
+    `monitor` is how many seconds lie between two looks at all guardrails, `keep_days` for how long telemetry is kept; 0
+    for none, and for ever.
     """
     return {
         JobKind.TRIAGE_CASE: lambda case: triage_case.triage(store, telemetry, case),
@@ -160,9 +167,21 @@ def jobs_of(
         JobKind.EXPORT_CHECKPOINT: lambda size: export_checkpoint.export(store, keepers, int(size)),
         JobKind.GUARD_ROLLOUT: lambda rollout: guard_rollout.look(store, telemetry, rollout),
         JobKind.MONITOR_GUARDRAILS: lambda _: _monitor(store, telemetry, monitor) if monitor else None,
+        JobKind.PRUNE_TELEMETRY: lambda _: _prune(store, telemetry, keep_days) if keep_days else None,
         JobKind.ASK_ORDERS: lambda proposal: _ask_orders(store, telemetry, proposal),
         JobKind.APPLY_SCHEDULED: lambda proposal: apply_change.apply_scheduled(store, proposal),
     }
+
+
+def _prune(store: Store, telemetry: Telemetry, days: int) -> None:
+    """Delete telemetry that is too old, but nothing that a rollout on its way rests on; again tomorrow."""
+    with store.read() as uow:
+        running = [each.started_at for status in LIVE for each in uow.rollouts.where(status=str(status), limit=500)]
+        before = min([uow.now - timedelta(days=days), *running])
+    gone = telemetry.prune(before)
+    log.info("telemetry before %s is gone: %s", before, gone)
+    with store.begin() as uow:
+        uow.jobs.enqueue(JobKind.PRUNE_TELEMETRY, TIMER, uow.now + timedelta(days=1))
 
 
 def _monitor(store: Store, telemetry: Telemetry, seconds: float) -> None:

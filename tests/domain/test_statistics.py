@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import ville
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import betaln, log_ndtr, xlogy
@@ -25,6 +26,7 @@ from twokey.domain.statistics import (
     sample_ratio_mismatch,
     share_above,
     share_below,
+    since_any_stage,
     split_alpha,
     standardised,
 )
@@ -178,6 +180,35 @@ def test_the_label_test_agrees_with_the_closed_form_of_a_beta_mixture() -> None:
         closed = betaln(1 + ours, 1 + theirs) - xlogy(ours, share) - xlogy(theirs, 1 - share)
         mixed = float(label_mixture([ours], [theirs], [share], 1.0, alternatives, weights))
         assert mixed == pytest.approx(closed, abs=1e-11)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
+def test_the_label_test_agrees_with_another_implementation_at_every_look(share: float) -> None:
+    """Ours over the same prior (uniform over the label's probability), failing unit by failing unit, beside `ville`."""
+    labels = np.random.default_rng(3).random(150) < min(0.95, 2 * share)
+    theirs = ville.BernoulliTest(share).fit(labels.astype(float)).log_e_values_
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    p = (nodes + 1) / 2
+    alternatives = p / (1 - p) * (1 - share) / share
+    candidate = np.cumsum(labels)[:, None]
+    baseline = np.arange(1, len(labels) + 1)[:, None] - candidate
+    ours = label_mixture(candidate, baseline, [share], 1.0, alternatives, weights)
+    assert np.abs(ours - theirs).max() < 1e-9
+
+
+def test_harm_that_begins_with_a_later_stage_is_found_though_the_stages_before_were_long() -> None:
+    shares, quiet, harmed = [0.1, 0.5], (400, 3600), (90, 30)
+    ours, theirs = [quiet[0], harmed[0]], [quiet[1], harmed[1]]
+    together = float(harm_in_counts(ours, theirs, shares))
+    since = [float(harm_in_counts(ours[k:], theirs[k:], shares[k:])) for k in range(2)]
+    assert together < ALARM <= float(since_any_stage(since))
+
+
+@given(st.lists(st.floats(-50, 50), min_size=1, max_size=6))
+def test_the_weights_of_all_stages_that_may_come_never_add_up_to_more_than_one(logs: list[float]) -> None:
+    assert float(since_any_stage([0.0] * len(logs))) == pytest.approx(0.0, abs=1e-12)
+    assert float(since_any_stage(logs)) <= max(*logs, 0.0) + 1e-9
+    assert float(since_any_stage([])) == 0.0
 
 
 @given(st.floats(-50, 50), st.floats(1, 1e5))

@@ -49,6 +49,8 @@ class Listening:
     audit_name: str = ""
     checkpoint_to: tuple[str, ...] = ()
     monitor: float = 60.0
+    keep_days: int = 90
+    keep_attributes: tuple[str, ...] = ()
     github_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)

@@ -18,6 +18,15 @@ Proxies = Annotated[
 AuditName = Annotated[
     str, typer.Option(envvar="TWOKEY_AUDIT_NAME", help="What the log is called in its checkpoints. [default: by key]")
 ]
+KeepDays = Annotated[
+    int, typer.Option(envvar="TWOKEY_KEEP_DAYS", min=0, help="Days that telemetry is kept; 0 for ever.")
+]
+KeepAttributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="TWOKEY_KEEP_ATTRIBUTE", help="An attribute of contexts that is kept, repeatable. [default: all]"
+    ),
+]
 GithubWebhook = Annotated[
     list[str] | None,
     typer.Option(

@@ -23,6 +23,7 @@ class JobKind(StrEnum):
     ASK_ORDERS = "ask_orders"
     GUARD_ROLLOUT = "guard_rollout"
     MONITOR_GUARDRAILS = "monitor_guardrails"
+    PRUNE_TELEMETRY = "prune_telemetry"
     SIGN_CHECKPOINT = "sign_checkpoint"
     EXPORT_CHECKPOINT = "export_checkpoint"
 

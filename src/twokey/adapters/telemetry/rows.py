@@ -35,8 +35,11 @@ def who(unit_name: str, unit: str) -> int:
     return int(mmh3.hash64(f"{unit_name}\0{unit}", signed=True)[0])
 
 
-def exposure_row(scope: Scope, record: Exposure) -> Row:
-    """One row of `exposures`."""
+def exposure_row(scope: Scope, record: Exposure, attributes: frozenset[str] | None = None) -> Row:
+    """One row of `exposures`; of its context these attributes alone, where they were chosen."""
+    context = record.context
+    if attributes is not None:
+        context = {name: value for name, value in context.items() if name in attributes}
     return (
         scope.project,
         scope.environment,
@@ -50,7 +53,7 @@ def exposure_row(scope: Scope, record: Exposure) -> Row:
         who(record.unit_name, record.unit),
         micros(record.at),
         record.reason,
-        facts(record.context),
+        facts(context),
     )
 
 
@@ -105,9 +108,17 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 def of_batch(
-    scope: Scope, batch: TelemetryBatch, source: str, received_at: datetime, *, every_text: bool = False
+    scope: Scope,
+    batch: TelemetryBatch,
+    source: str,
+    received_at: datetime,
+    *,
+    every_text: bool = False,
+    attributes: frozenset[str] | None = None,
 ) -> Rows:
     """The rows of all records that can be stored, and a refusal for each other one.
+
+    Of contexts `attributes` alone are kept, where they were chosen.
 
     `every_text` looks at every text as well: worth its time only after the store has refused the batch.
     """
@@ -125,7 +136,7 @@ def of_batch(
         return made
 
     return Rows(
-        rows("exposures", batch.exposures, lambda each: exposure_row(scope, check_exposure(each, latest))),
+        rows("exposures", batch.exposures, lambda each: exposure_row(scope, check_exposure(each, latest), attributes)),
         rows("metrics", batch.metrics, lambda each: metric_row(scope, check_metric(each, latest))),
         rows("changes", batch.changes, lambda each: change_row(scope, check_change(each, latest), source)),
         tuple(refused),

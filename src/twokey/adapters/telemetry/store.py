@@ -45,8 +45,19 @@ IN_MEMORY = ":memory:"
 class DuckTelemetry:
     """The telemetry port on an embedded DuckDB file, or in memory for tests and demos."""
 
-    def __init__(self, path: Path | str = IN_MEMORY, *, memory_limit: str = "1GB", threads: int | None = None) -> None:
-        """Open or create the store. Raises Conflict when another process has the file open."""
+    def __init__(
+        self,
+        path: Path | str = IN_MEMORY,
+        *,
+        memory_limit: str = "1GB",
+        threads: int | None = None,
+        attributes: frozenset[str] | None = None,
+    ) -> None:
+        """Open or create the store. Raises Conflict when another process has the file open.
+
+        Of contexts `attributes` alone are kept, where they were chosen: what is not kept cannot leak.
+        """
+        self._attributes = attributes
         settings: dict[str, str | bool | int | float | list[str]] = {"memory_limit": memory_limit}
         if threads is not None:
             settings["threads"] = threads
@@ -65,11 +76,11 @@ class DuckTelemetry:
     def add(self, scope: Scope, batch: TelemetryBatch, *, source: str, received_at: datetime) -> Accepted:
         """Keep a batch; returns once it is durable."""
         try:
-            made = rows.of_batch(scope, batch, source, received_at)
+            made = rows.of_batch(scope, batch, source, received_at, attributes=self._attributes)
             return self._keep(scope, batch.batch_id, made, source, received_at)
         except (duckdb.Error, UnicodeError):
             # The store refused a value somewhere in the batch: look at each record, and keep the others.
-            made = rows.of_batch(scope, batch, source, received_at, every_text=True)
+            made = rows.of_batch(scope, batch, source, received_at, every_text=True, attributes=self._attributes)
             return self._keep(scope, batch.batch_id, made, source, received_at)
 
     def _keep(self, scope: Scope, batch_id: str, made: rows.Rows, source: str, received_at: datetime) -> Accepted:
