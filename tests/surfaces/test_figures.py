@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.server import Doors
+from tests.support.world import ENVIRONMENT, FLAG, PROJECT, World
 from twokey.domain.guardrail import Guardrail, GuardrailKind, Verdict, VerdictReason, VerdictStatus
 from twokey.surfaces.http_api.figures import tile
 
@@ -49,3 +51,17 @@ def test_a_change_says_what_it_is_measured_against(
 def test_a_metric_that_is_not_joined_has_no_figure() -> None:
     shown = tile(RATE, verdict(RATE, 0.09, 0.23, observational=False), {"gap-not_joined-correction"})
     assert (shown.value, shown.text, shown.change_text, shown.state) == (None, "not joined", "", "gap")
+
+
+def test_insights_say_who_met_a_flag_over_time_and_what_they_got_instead(server: Doors, world: World) -> None:
+    world.clock.forward(minutes=31)
+    world.traffic(1000)
+    place = f"/api/v1/projects/{PROJECT}/environments/{ENVIRONMENT}/flags"
+    mara = server.person("mara")
+    shown = {each["guardrail"]: each for each in mara.get(f"{place}/{FLAG}/insights", params={"minutes": 60}).json()}
+    assert list(shown) == ["evaluations", "units", "served_other"]
+    lines = {line["variation"]: line["points"] for line in shown["units"]["lines"]}
+    assert set(lines) == {"baseline", "reranker_v2"}
+    assert sum(point["value"] for points in lines.values() for point in points) == 1000
+    assert {point["value"] for line in shown["served_other"]["lines"] for point in line["points"]} == {0.0}
+    assert mara.get(f"{place}/nobody/insights").status_code == 404

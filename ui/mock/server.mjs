@@ -243,6 +243,7 @@ const ROUTES = [
           .find((each) => each.guardrail === query.get('guardrail')),
       ),
   ],
+  ['GET', new RegExp(`^${place}/flags/[^/]+/insights$`), () => ok([])],
   ['POST', new RegExp(`^${place}/flags/[^/]+/explain$`), () => ok(data.explanation)],
   ['GET', /^\/audit$/, (_, __, query) => ok(audit(query))],
   [

@@ -189,3 +189,57 @@ def test_a_second_process_is_told_that_the_file_has_an_owner(tmp_path: Path) -> 
 def test_an_unreadable_path_is_a_conflict_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(Conflict, match="cannot be opened"):
         DuckTelemetry(tmp_path / "no" / "such" / "folder" / "telemetry.duckdb")
+
+
+def together(store: DuckTelemetry, batches: list[TelemetryBatch]) -> list[object]:
+    """What each of them came to, where all of them wait for the same writer."""
+    found: list[object] = [None] * len(batches)
+
+    def send(number: int) -> None:
+        try:
+            found[number] = store.add(SCOPE, batches[number], source="app", received_at=LATER)
+        except Exception as problem:  # noqa: BLE001 - it is looked at below
+            found[number] = problem
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(len(batches))]
+    with store._write:
+        for each in threads:
+            each.start()
+        while len(store._waiting) < len(batches):
+            pass
+    for each in threads:
+        each.join(timeout=30)
+    assert not any(each.is_alive() for each in threads)
+    return found
+
+
+def test_batches_that_wait_together_are_each_told_what_became_of_theirs(store: DuckTelemetry) -> None:
+    batches = [TelemetryBatch(batch_id=f"b-{each}", exposures=(met(f"u{each}", "baseline", 1),)) for each in range(40)]
+    twice = [*batches, *batches[:5]]
+    found = together(store, twice)
+    assert [each.batch_id for each in found] == [each.batch_id for each in twice]  # type: ignore[attr-defined]
+    assert sum(each.duplicate for each in found) == 5  # type: ignore[attr-defined]
+    assert sum(each.exposures for each in found) == 40  # type: ignore[attr-defined]
+    assert exposures_of(store) == 40
+
+
+def test_one_that_cannot_be_written_costs_no_other_its_place(store: DuckTelemetry) -> None:
+    good = [TelemetryBatch(batch_id=f"b-{each}", exposures=(met(f"u{each}", "baseline", 1),)) for each in range(5)]
+    half = TelemetryBatch(batch_id="bad", exposures=(met("u9", "\ud800", 1), met("u10", "baseline", 1)))
+    found = together(store, [*good, half])
+    assert [each.exposures for each in found] == [1, 1, 1, 1, 1, 1]  # type: ignore[attr-defined]
+    assert [each.index for each in found[-1].refused] == [0]  # type: ignore[attr-defined]
+    assert exposures_of(store) == 6
+
+
+def test_a_writer_that_fails_altogether_leaves_nobody_waiting(
+    store: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(_: object) -> None:
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(store, "_write_group", no_memory)
+    batches = [TelemetryBatch(batch_id=f"b-{each}", exposures=(met(f"u{each}", "baseline", 1),)) for each in range(3)]
+    found = together(store, batches)
+    assert sum(isinstance(each, MemoryError) for each in found) == 1
+    assert sum(isinstance(each, RuntimeError) for each in found) == 2

@@ -52,6 +52,8 @@ export const flagSeries = (
   signal?: AbortSignal,
 ) =>
   get<T.SeriesView>(`${place(project, environment)}/flags/${part(key)}/series${query({ guardrail, minutes })}`, signal);
+export const insights = (project: string, environment: string, key: string, minutes: number, signal?: AbortSignal) =>
+  get<T.SeriesView[]>(`${place(project, environment)}/flags/${part(key)}/insights${query({ minutes })}`, signal);
 export const explain = (project: string, environment: string, key: string, body: T.ExplainRequest) =>
   post<T.ExplainView>(`${place(project, environment)}/flags/${part(key)}/explain`, body);
 

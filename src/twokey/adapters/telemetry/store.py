@@ -2,7 +2,8 @@
 
 Rules kept here:
 - one process owns the file; inside it one writer at a time, readers on cursors of their own, which see whole batches;
-- a batch and its id are written in one transaction and acknowledged after the commit has reached the disk;
+- a batch and its id are written in one transaction and acknowledged after the commit has reached the disk; batches that
+  wait at the same moment share one;
 - rows go in through an appender, never one statement a row;
 - every value reaches SQL as a parameter.
 """
@@ -10,6 +11,7 @@ Rules kept here:
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -40,6 +42,31 @@ from twokey.domain.telemetry import (
 from twokey.engine.wire import ChangeEvent, TelemetryBatch
 
 IN_MEMORY = ":memory:"
+MOST_AT_ONCE = 16
+"""Batches that are written in one transaction."""
+
+
+class _Waiting:
+    """A batch that waits to be written, and what became of it."""
+
+    def __init__(self, key: tuple[str, str, str, str], received: int, made: rows.Rows) -> None:
+        self.key, self.received, self.made = key, received, made
+        self.accepted: Accepted | None = None
+        self.problem: Exception | None = None
+
+    def answer(self, *, duplicate: bool) -> Accepted:
+        """What its sender is told."""
+        batch_id = self.key[-1]
+        if duplicate:
+            return Accepted(batch_id=batch_id, duplicate=True)
+        made = self.made
+        return Accepted(
+            batch_id=batch_id,
+            exposures=len(made.exposures),
+            metrics=len(made.metrics),
+            changes=len(made.changes),
+            refused=made.refused,
+        )
 
 
 class DuckTelemetry:
@@ -69,6 +96,7 @@ class DuckTelemetry:
                 remedy="one process owns it; stop the other server or choose another file",
             ) from problem
         self._write = threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
         self._connection.execute(TABLES)
 
     # ---------------------------------------------------------------- writing
@@ -84,19 +112,45 @@ class DuckTelemetry:
             return self._keep(scope, batch.batch_id, made, source, received_at)
 
     def _keep(self, scope: Scope, batch_id: str, made: rows.Rows, source: str, received_at: datetime) -> Accepted:
-        with self._transaction() as connection:
-            if not _claim(connection, scope, source, batch_id, micros(received_at)):
-                return Accepted(batch_id=batch_id, duplicate=True)
-            _append(connection, "exposures", made.exposures)
-            _append(connection, "metrics", made.metrics)
-            _append(connection, "changes", _new_changes(connection, made.changes))
-        return Accepted(
-            batch_id=batch_id,
-            exposures=len(made.exposures),
-            metrics=len(made.metrics),
-            changes=len(made.changes),
-            refused=made.refused,
-        )
+        """Have a batch written with whatever else waits to be: whoever comes first writes for all of them."""
+        mine = _Waiting((scope.project, scope.environment, source, batch_id), micros(received_at), made)
+        self._waiting.append(mine)
+        with self._write:
+            while mine.accepted is None and mine.problem is None:
+                self._write_waiting()
+        if mine.problem is not None:
+            raise mine.problem
+        assert mine.accepted is not None  # noqa: S101 - written, or there is a problem
+        return mine.accepted
+
+    def _write_waiting(self) -> None:
+        """Write what waits in one transaction; each by itself where that fails: one costs no other its place."""
+        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_AT_ONCE))]
+        try:
+            self._write_group(group)
+        except (duckdb.Error, UnicodeError):
+            for each in group:
+                self._write_alone(each)
+        except BaseException as problem:
+            for each in group:  # whoever waits for them is told, instead of waiting for ever
+                each.problem = each.problem or RuntimeError(f"the batch was not written: {problem!r}")
+            raise
+
+    def _write_alone(self, waiting: _Waiting) -> None:
+        try:
+            self._write_group([waiting])
+        except Exception as problem:  # noqa: BLE001 - it is raised to its own sender
+            waiting.problem = problem
+
+    def _write_group(self, group: Sequence[_Waiting]) -> None:
+        with self._locked() as connection:
+            new = [each for each in group if _claim(connection, each.key, each.received)]
+            _append(connection, "exposures", [row for each in new for row in each.made.exposures])
+            _append(connection, "metrics", [row for each in new for row in each.made.metrics])
+            for each in new:
+                _append(connection, "changes", _new_changes(connection, each.made.changes))
+        for each in group:
+            each.accepted = each.answer(duplicate=each not in new)
 
     def add_change(self, scope: Scope, event: ChangeEvent, *, source: str, received_at: datetime) -> RecordedChange:
         """Keep one change event; the same event from the same source is kept once."""
@@ -123,14 +177,19 @@ class DuckTelemetry:
 
     @contextmanager
     def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        with self._write:
-            self._connection.begin()
-            try:
-                yield self._connection
-                self._connection.commit()
-            except BaseException:
-                self._connection.rollback()
-                raise
+        with self._write, self._locked() as connection:
+            yield connection
+
+    @contextmanager
+    def _locked(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction of whoever holds the lock."""
+        self._connection.begin()
+        try:
+            yield self._connection
+            self._connection.commit()
+        except BaseException:
+            self._connection.rollback()
+            raise
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -233,15 +292,10 @@ class DuckTelemetry:
             return views.change_events(cursor, scope, window)
 
 
-def _claim(connection: duckdb.DuckDBPyConnection, scope: Scope, source: str, batch_id: str, received: int) -> bool:
+def _claim(connection: duckdb.DuckDBPyConnection, key: tuple[str, str, str, str], received: int) -> bool:
     """Note the batch's id; False if it is known."""
-    key = [scope.project, scope.environment, source, batch_id]
-    known = connection.execute(
-        "SELECT 1 FROM batches WHERE project = ? AND environment = ? AND source = ? AND batch_id = ?", key
-    ).fetchone()
-    if known is None:
-        connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?)", [*key, received])
-    return known is None
+    statement = "INSERT INTO batches VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1"
+    return connection.execute(statement, [*key, received]).fetchone() is not None
 
 
 def _append(connection: duckdb.DuckDBPyConnection, table: str, values: Sequence[rows.Row]) -> None:

@@ -79,6 +79,31 @@ def explain_flag(
     return explain_page(key, view)
 
 
+@app.command("insights")
+def show_insights(
+    key: Key,
+    minutes: Annotated[int, typer.Option(min=1, max=10080, help="How far to look back.")] = 60,
+    project: options.Project = None,
+    environment: options.Environment = None,
+    json: options.Json = False,
+) -> None:
+    """Draw who met a flag over time, by variation: evaluations, units, what was served instead, and its guardrails."""
+    world = runtime()
+    with connect(world) as server:
+        place = choose(world, server, project, environment)
+        view = server.get(address(place, "flags", key))
+        series = server.get(address(place, "flags", key, "insights"), minutes=minutes)
+        for guardrail in view["guardrails"]:
+            series.append(
+                server.get(address(place, "flags", key, "series"), guardrail=guardrail["key"], minutes=minutes)
+            )
+    if json:
+        return answer(series)
+    from twokey.cli.pages.flags import insights_page
+
+    return insights_page(view, series)
+
+
 @app.command("create")
 def create_flag(
     key: Key,

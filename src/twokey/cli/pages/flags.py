@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from twokey.cli.output import facts, heading, outline, say, section, table
+from twokey.cli.pages.charts import charts
 from twokey.cli.times import stamp
 from twokey.documents.text import clip, plain, plain_json
 
@@ -105,3 +106,11 @@ def _history(history: Sequence[View]) -> None:
         ),
         fixed=("REV", "AT"),
     )
+
+
+def insights_page(view: View, series: Sequence[View]) -> None:
+    """Who met a flag over time, by variation, and what its guardrails measured."""
+    heading(view["key"], view["reach"])
+    if not any(line["points"] for chart in series for line in chart["lines"]):
+        say("Nobody met it in this time, as far as exposures were sent.")
+    charts(series)

@@ -149,6 +149,19 @@ def show_series(
         )
 
 
+@router.get(PLACE + "/flags/{key}/insights", dependencies=READS)
+def show_insights(
+    project: str, environment: str, key: str, services: Serves, minutes: int = Query(60, ge=1, le=10080)
+) -> list[SeriesView]:
+    """Evaluations, units exposed, and what was served instead of what was assigned, over time by variation."""
+    with services.store.read() as uow:
+        if key not in uow.flags.state(project, environment).controls:
+            raise NotFound("flag", key)
+        where, span = Where(project=project, environment=environment, flag=key), charts.Span(uow.now, minutes)
+        shown = charts.markers(uow, services.telemetry, where, span, None)
+        return charts.insights(services.telemetry, where, span, shown)
+
+
 @router.get(PLACE + "/snapshot", dependencies=READS, response_class=Response)
 def export_snapshot(
     project: str, environment: str, request: Request, services: Serves, revision: int | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from twokey.domain.control import Control
 from twokey.domain.guardrail import Guardrail
-from twokey.domain.telemetry import Scope, SeriesPoint, Telemetry, Window
+from twokey.domain.telemetry import ExposurePoint, Scope, SeriesPoint, Telemetry, Window
 from twokey.ports import UnitOfWork
 from twokey.surfaces.http_api.models import Line, Marker, Point, SeriesView
 
@@ -44,6 +44,38 @@ def series(
         lines=_lines(points),
         markers=list(markers),
     )
+
+
+def insights(telemetry: Telemetry, scope: Scope, span: Span, markers: Sequence[Marker]) -> list[SeriesView]:
+    """Evaluations, distinct units, and the share that was served something else, by assigned variation over time."""
+    points = telemetry.exposure_series(scope, window=span.window, buckets=BUCKETS)
+    figures: tuple[tuple[str, str, str, Callable[[ExposurePoint], float]], ...] = (
+        ("evaluations", "evaluations", "count", lambda each: each.exposures),
+        ("units", "units exposed", "count", lambda each: each.units),
+        ("served_other", "served something else", "rate", lambda each: each.served_other / each.exposures),
+    )
+    return [
+        SeriesView(
+            guardrail=key,
+            metric=key,
+            kind=kind,
+            title=title,
+            unit_label="",
+            limit=None,
+            since=span.since,
+            until=span.until,
+            lines=_exposed(points, figure),
+            markers=list(markers),
+        )
+        for key, title, kind, figure in figures
+    ]
+
+
+def _exposed(points: Sequence[ExposurePoint], figure: Callable[[ExposurePoint], float]) -> list[Line]:
+    by_variation: dict[str, list[Point]] = defaultdict(list)
+    for each in points:
+        by_variation[each.variation].append(Point(at=each.at, value=figure(each), units=each.units))
+    return [Line(variation=name, points=found) for name, found in sorted(by_variation.items())]
 
 
 def _lines(points: Sequence[SeriesPoint]) -> list[Line]:

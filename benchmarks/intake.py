@@ -1,0 +1,213 @@
+"""Telemetry through a real server, and verdicts over what came: `python -m benchmarks.intake [--write]`.
+
+Batches of 1,000 events (a fifth exposures) by HTTP over a few connections, in JSON and as OTLP, while another one asks
+for the verdicts of a case again and again; the load runs on the same cores. Then verdicts for 20 guardrails, and the
+reading of contexts, over growing stores. Compare figures of one run alone.
+
+Options: `--seconds N` for each way of sending, `--rows N,N` the sizes of the growth curve, `--write` into the docs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from benchmarks.report import write_section
+from benchmarks.telemetry import SIZE, START, batch, guardrails, verdicts
+from tests.support.process import ServerProcess, eventually
+from tests.support.server import alertmanager_body
+from tests.support.traffic import batch_of
+from tests.support.world import ENVIRONMENT, FLAG, PROJECT
+from twokey.adapters.telemetry import DuckTelemetry
+from twokey.domain.telemetry import Scope
+
+CONNECTIONS = 4
+HERE = Scope(project="bench", environment="production")
+
+
+def json_bodies(seed: int) -> Iterator[bytes]:
+    """Batches of the JSON API."""
+    for number in count():
+        now = datetime.now(UTC) - timedelta(seconds=5)
+        later = now + timedelta(seconds=1)
+        units = [f"{seed}-{number}-{each}" for each in range(SIZE // 5)]
+        exposures = [
+            {
+                "flag": FLAG,
+                "rule": "pro-10",
+                "revision": 1,
+                "assigned": "reranker_v2" if each % 10 == 0 else "baseline",
+                "served": "baseline",
+                "unit": unit,
+                "unit_name": "conversation",
+                "at": now,
+                "reason": "SPLIT",
+                "context": {"plan": "pro", "region": "eu"},
+            }
+            for each, unit in enumerate(units)
+        ]
+        metrics = [
+            {
+                "metric": metric,
+                "value": 0.5,
+                "unit": unit,
+                "unit_name": "conversation",
+                "at": later,
+            }
+            for metric in ("answer_latency_ms", "manual_correction", "a", "b")
+            for unit in units
+        ]
+        yield msgspec.json.encode({"batch_id": f"{seed}-{number}", "exposures": exposures, "metrics": metrics})
+
+
+def otlp_bodies(seed: int) -> Iterator[bytes]:
+    """Exports of 1,000 evaluations."""
+    for number in count():
+        request = ExportLogsServiceRequest()
+        scope = request.resource_logs.add().scope_logs.add()
+        now = time.time_ns() - 5 * 10**9
+        for each in range(SIZE):
+            record = scope.log_records.add(time_unix_nano=now + each, event_name="feature_flag.evaluation")
+            variation = "reranker_v2" if each % 10 == 0 else "baseline"
+            for key, value in (
+                ("feature_flag.key", FLAG), ("feature_flag.result.variant", variation), ("twokey.rule", "pro-10"),
+                ("feature_flag.result.reason", "split"), ("feature_flag.version", "1"), ("twokey.revision", "1"),
+                ("conversation", f"{seed}-{number}-{each}"), ("plan", "pro"), ("region", "eu"),
+            ):  # fmt: skip
+                record.attributes.add(key=key).value.string_value = value
+        yield request.SerializeToString()
+
+
+class Sender(threading.Thread):
+    """One connection that sends without a pause what was made before."""
+
+    def __init__(self, server: ServerProcess, path: str, content_type: str, bodies: list[bytes], end: float) -> None:
+        super().__init__()
+        self.server, self.path, self.bodies, self.end, self.sent = server, path, bodies, end, 0
+        token = server.tokens["telemetry"]
+        self.headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port)
+        for body in self.bodies:
+            if time.perf_counter() >= self.end:
+                return
+            connection.request("POST", self.path, body, self.headers)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status == 200:
+                self.sent += SIZE
+        raise RuntimeError("more was sent than was made: raise MADE")
+
+
+MADE = 200_000
+"""Events that are made beforehand for each connection and second."""
+
+
+def through_the_server(
+    server: ServerProcess, path: str, kind: str, made: Callable[[int], Iterator[bytes]], seconds: float
+) -> tuple[float, list[float]]:
+    """Events a second, and how long one look at a case's guardrails takes meanwhile (milliseconds)."""
+    bodies = [
+        [
+            body
+            for body, _ in zip(
+                made(time.monotonic_ns() + each), range(int(MADE * seconds / SIZE / CONNECTIONS)), strict=False
+            )
+        ]
+        for each in range(CONNECTIONS)
+    ]
+    looks: list[float] = []
+    case = _case(server)
+    with closing(server.person("mara")) as mara:
+        started = time.perf_counter()
+        end = started + seconds
+        senders = [Sender(server, path, kind, each, end) for each in bodies]
+        for each in senders:
+            each.start()
+        while time.perf_counter() < end:
+            before = time.perf_counter()
+            mara.post(f"/api/v1/cases/{case}/check").raise_for_status()
+            looks.append((time.perf_counter() - before) * 1000)
+            time.sleep(0.1)
+        for each in senders:
+            each.join()
+        took = time.perf_counter() - started
+    return sum(each.sent for each in senders) / took, looks
+
+
+def _case(server: ServerProcess) -> str:
+    """A case that suspects the flag, so that its guardrails can be looked at."""
+    place = f"/api/v1/projects/{PROJECT}/environments/{ENVIRONMENT}/snapshot"
+    with closing(server.person("mara")) as mara, closing(server.holder("telemetry")) as intake:
+        harmed = batch_of(mara.get(place).json(), 3000, slow=0.03, slow_candidate=0.4, prefix=f"h{time.monotonic_ns()}")
+        intake.post("/api/v1/telemetry", json=harmed).raise_for_status()
+    with closing(server.holder("signals")) as source:
+        body = alertmanager_body(f"Bench{time.monotonic_ns()}", start=datetime.now(UTC).isoformat())
+        case = str(source.post("/signals/v1/alertmanager", json=body).json()["results"][0]["case"])
+    with closing(server.person("mara")) as mara:
+        eventually(lambda: mara.post(f"/api/v1/cases/{case}/check").status_code == 200, what="the finding")
+    return case
+
+
+def growth(rows: list[int]) -> list[tuple[int, float, float]]:
+    """By size of the store: seconds for the verdicts of 20 guardrails, and for reading 100,000 contexts."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        store, number = DuckTelemetry(Path(folder) / "t.duckdb"), 0
+        for size in rows:
+            while number * SIZE < size:
+                store.add(HERE, batch(number, 20), source="bench", received_at=START + timedelta(days=300))
+                number += 1
+            took = min(verdicts(store, guardrails(20)) for _ in range(3))
+            before = time.perf_counter()
+            store.contexts(HERE, limit=100_000)
+            found.append((size, took, time.perf_counter() - before))
+        store.close()
+    return found
+
+
+def main() -> None:
+    """Measure, print, and write where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rows", default="100000,1000000")
+    parser.add_argument("--write", action="store_true")
+    chosen = parser.parse_args()
+    lines = ["| through the server | events/s | a look at the guardrails meanwhile: p50 | p99 |", "|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        server = ServerProcess(Path(folder) / "data").start()
+        try:
+            for name, path, kind, made in (
+                ("JSON, batches of 1,000", "/api/v1/telemetry", "application/json", json_bodies),
+                ("OTLP logs, exports of 1,000", "/otlp/v1/logs", "application/x-protobuf", otlp_bodies),
+            ):
+                rate, looks = through_the_server(server, path, kind, made, chosen.seconds)
+                p50, p99 = np.quantile(looks, [0.5, 0.99])
+                lines.append(f"| {name} | {rate:,.0f} | {p50:.0f} ms | {p99:.0f} ms |")
+        finally:
+            server.stop()
+    lines += ["", "| rows | verdicts for 20 guardrails | 100,000 contexts read |", "|---|---|---|"]
+    lines += [
+        f"| {size:,} | {took:.2f} s | {read:.2f} s |"
+        for size, took, read in growth([int(each) for each in chosen.rows.split(",")])
+    ]
+    print("\n".join(lines))
+    if chosen.write:
+        write_section("intake", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
