@@ -15,6 +15,7 @@ import uvicorn
 from twokey.adapters import factors, system
 from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.keeping import keeper
+from twokey.adapters.prometheus import Prometheus
 from twokey.adapters.signing import FileSigner
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
@@ -97,7 +98,11 @@ class Server:
 def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     """Put a server together. It listens nowhere yet."""
     store = open_store(settings, clock)
-    telemetry = DuckTelemetry(settings.telemetry_path, attributes=frozenset(settings.keep_attributes) or None)
+    telemetry = DuckTelemetry(
+        settings.telemetry_path,
+        attributes=frozenset(settings.keep_attributes) or None,
+        queries=Prometheus(dict(settings.prometheus)) if settings.prometheus else None,
+    )
     keepers = tuple(keeper(each) for each in settings.checkpoint_to)
     signer = FileSigner(settings.data, settings.audit_name, exported=bool(keepers))
     services = Services(

@@ -27,6 +27,13 @@ KeepAttributes = Annotated[
         envvar="TWOKEY_KEEP_ATTRIBUTE", help="An attribute of contexts that is kept, repeatable. [default: all]"
     ),
 ]
+Prometheus = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="TWOKEY_PROMETHEUS",
+        help="[PROJECT/ENVIRONMENT=]ADDRESS, repeatable: the Prometheus that guardrails by query ask. [default: none]",
+    ),
+]
 GithubWebhook = Annotated[
     list[str] | None,
     typer.Option(

@@ -268,8 +268,8 @@ def leans(guardrail: Guardrail, verdict: Verdict) -> bool:
     ours, theirs = verdict.candidate_value, verdict.baseline_value
     if ours is None:
         return False
-    if guardrail.kind is GuardrailKind.FALLBACK:
-        return ours > guardrail.limit
+    if guardrail.kind in (GuardrailKind.FALLBACK, GuardrailKind.QUERY):
+        return ours < guardrail.limit if guardrail.worse is Worse.LOWER else ours > guardrail.limit
     if theirs is None:
         return False
     slack = abs(theirs) * guardrail.margin

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import msgspec
 
-from twokey.domain.guardrail import ArmFigures, Guardrail, StageArms
+from twokey.domain.guardrail import ArmFigures, Guardrail, Readings, StageArms
 from twokey.engine.wire import ChangeEvent, TelemetryBatch
 
 OBSERVATION = "observation"
@@ -156,6 +156,13 @@ class Pruned(Record, frozen=True, kw_only=True):
     changes: int
 
 
+class Queries(Protocol):
+    """A metrics system that is asked and never written to. Methods block."""
+
+    def read(self, scope: Scope, query: str, window: Window) -> Readings:
+        """What a query gave over a closed window. Never raises: what went wrong is the answer's `problem`."""
+
+
 class Telemetry(Protocol):
     """The telemetry store. Methods block, and may be called from any thread."""
 
@@ -219,6 +226,9 @@ class Telemetry(Protocol):
         self, scope: Scope, guardrail: Guardrail, *, window: Window, buckets: int = 60
     ) -> tuple[SeriesPoint, ...]:
         """The metric over time by the variation each unit was assigned at that moment; the window must be closed."""
+
+    def readings(self, scope: Scope, guardrail: Guardrail, *, window: Window) -> Readings:
+        """What the metrics system says for a guardrail by query over a closed window."""
 
     def exposure_series(self, scope: Scope, *, window: Window, buckets: int = 60) -> tuple[ExposurePoint, ...]:
         """Exposures over time by assigned variation; the window must be closed."""

@@ -22,18 +22,19 @@ from twokey.domain.errors import Conflict
 from twokey.domain.guardrail import (
     EvidenceGap,
     Guardrail,
+    GuardrailKind,
     Verdict,
     alpha_by_guardrail,
-    judge,
     judge_before_after,
     presence_gap,
     verdict_gap,
 )
 from twokey.domain.identity import SYSTEM, Actor
 from twokey.domain.job import JobKind
-from twokey.domain.stages import split_plans, with_fallback
+from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
 from twokey.ports import FlagVersion, Store, UnitOfWork
+from twokey.steps.see_guardrails import ask, see
 
 LOOK_BACK = timedelta(hours=24)
 SOON, LATER = timedelta(seconds=10), timedelta(minutes=1)
@@ -108,14 +109,8 @@ def _verdicts(telemetry: Telemetry, subject: Subject) -> tuple[Verdict, ...]:
     judged = [index for index, plan in enumerate(plans) if subject.change is None or plan.last_revision is None]
     if not judged:
         return tuple(_judge_before_after(telemetry, subject, each) for each in guardrails)
-    watched = with_fallback(guardrails)
-    alphas = alpha_by_guardrail(watched)
-    baseline, window = subject.control.flag.baseline, Window(until=subject.now)
-    figures = telemetry.arms_of_all(subject.scope, watched, plans, baseline=baseline, window=window)
-    return tuple(
-        judge(guardrail, [arms[index] for index in judged], alpha=alphas[guardrail.key])
-        for guardrail, arms in zip(watched, figures, strict=True)
-    )
+    seen = see(telemetry, subject.scope, subject.control, plans, since=_since(subject), now=subject.now)
+    return seen.verdicts(judged)
 
 
 def _since(subject: Subject) -> datetime:
@@ -124,6 +119,8 @@ def _since(subject: Subject) -> datetime:
 
 def _judge_before_after(telemetry: Telemetry, subject: Subject, guardrail: Guardrail) -> Verdict:
     """Candidate units before the change against everyone after it; without a change there is nothing to compare."""
+    if guardrail.kind is GuardrailKind.QUERY:
+        return ask(telemetry, subject.scope, guardrail, _since(subject), subject.now)
     flag = subject.control.flag
     candidates = tuple(each.key for each in flag.variations if each.key != flag.baseline)
     moment = subject.change.applied_at if subject.change else subject.now

@@ -12,7 +12,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec.structs import replace
@@ -35,18 +35,18 @@ from twokey.domain.guarded_rollout import (
     leans,
     operation_of,
 )
-from twokey.domain.guardrail import StageArms, Verdict, alpha_by_guardrail, judge
 from twokey.domain.identity import SCHEDULE, SYSTEM, Actor, ActorKind
 from twokey.domain.job import JobKind
 from twokey.domain.operation import Effect, Operation, apply_all, effect, same_content
 from twokey.domain.permission import Verb
 from twokey.domain.proposal import Proposal, ProposalStatus, is_sealed
-from twokey.domain.stages import split_plans, with_fallback
+from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, Telemetry, Window
 from twokey.engine.errors import Invalid
 from twokey.ports import FlagVersion, Store, UnitOfWork
 from twokey.steps.ask_gate import check_permitted
 from twokey.steps.publish import Publication, publish, watch_case
+from twokey.steps.see_guardrails import see
 
 EVERY = timedelta(seconds=10)
 """How often a rollout is looked at; one of short stages more often, five times a stage, at most each second."""
@@ -71,7 +71,7 @@ def look(store: Store, telemetry: Telemetry, id: str) -> GuardedRollout:
         now = uow.now
     if known.rollout.status not in LIVE:
         return known.rollout
-    sight = _see(telemetry, known, Window(until=now))
+    sight = _see(telemetry, known, now)
     with store.begin() as uow:
         current = _known(uow, id)
         if current.rollout.status not in LIVE:
@@ -99,36 +99,33 @@ def _known(uow: UnitOfWork, id: str) -> _Known:
     )
 
 
-def _see(telemetry: Telemetry, known: _Known, window: Window) -> Sight:
+def _see(telemetry: Telemetry, known: _Known, now: datetime) -> Sight:
     """Verdicts over the rollout's stages, and over the present one alone: each stage is a stratum of its own."""
     rollout, flag = known.rollout, known.control.flag
     versions = [(each.revision, each.control) for each in known.versions]
     plans = split_plans(versions, flag.baseline)
     ours = [n for n, plan in enumerate(plans) if _is_ours(plan.rule, plan.first_revision, rollout)]
     scope = Scope(project=rollout.project, environment=rollout.environment, flag=rollout.flag)
-    watched = with_fallback(known.control.guardrails)
-    figures = telemetry.arms_of_all(
-        scope, watched, plans, baseline=flag.baseline, candidate=rollout.plan.candidate, window=window
+    seen = see(
+        telemetry,
+        scope,
+        known.control,
+        plans,
+        since=rollout.entered_at,
+        now=now,
+        candidate=rollout.plan.candidate,
     )
-    alphas = alpha_by_guardrail(watched)
     present = [n for n in ours if plans[n].first_revision == rollout.revision]
-
-    def verdicts(chosen: Sequence[int]) -> tuple[Verdict, ...]:
-        return tuple(
-            judge(guardrail, [arms[n] for n in chosen], alpha=alphas[guardrail.key])
-            for guardrail, arms in zip(watched, figures, strict=True)
-        )
-
-    here: list[StageArms] = [figures[0][n] for n in present]
-    units = sum(each.candidate.units for each in here) if here else _met(telemetry, scope, rollout, window)
-    alone = verdicts(present) if present else ()
-    leaning = [each.name for each, verdict in zip(watched, alone, strict=False) if leans(each, verdict)]
-    return Sight(verdicts=verdicts(ours) if ours else (), here=alone, leaning=leaning, units=units)
+    here = [arms for n in present if (arms := seen.arms(n)) is not None]
+    units = sum(each.candidate.units for each in here) if here else _met(telemetry, scope, rollout, now)
+    alone = seen.verdicts(present) if present else ()
+    leaning = [each.name for each, verdict in zip(seen.guardrails, alone, strict=False) if leans(each, verdict)]
+    return Sight(verdicts=seen.verdicts(ours), here=alone, leaning=leaning, units=units)
 
 
-def _met(telemetry: Telemetry, scope: Scope, rollout: GuardedRollout, window: Window) -> int:
+def _met(telemetry: Telemetry, scope: Scope, rollout: GuardedRollout, now: datetime) -> int:
     """The candidate's units in a stage that has no control arm."""
-    counts = telemetry.exposure_counts(scope, window=replace(window, since=rollout.entered_at))
+    counts = telemetry.exposure_counts(scope, window=Window(since=rollout.entered_at, until=now))
     ours = (rollout.plan.rule, rollout.plan.candidate)
     return sum(each.units for each in counts if (each.rule, each.assigned) == ours)
 

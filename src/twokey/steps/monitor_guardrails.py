@@ -15,12 +15,13 @@ from datetime import datetime
 import msgspec
 
 from twokey.domain.control import Control
-from twokey.domain.guardrail import Guardrail, Verdict, VerdictStatus, alpha_by_guardrail, judge
+from twokey.domain.guardrail import Guardrail, Verdict, VerdictStatus
 from twokey.domain.policy import Environment
 from twokey.domain.signal import Alert, Signal, SignalStatus, fingerprint
 from twokey.domain.stages import split_plans, with_fallback
-from twokey.domain.telemetry import Scope, Telemetry, Window
+from twokey.domain.telemetry import Scope, Telemetry
 from twokey.ports import FlagVersion, Store, UnitOfWork
+from twokey.steps.see_guardrails import see
 
 SOURCE = "twokey"
 NAME = "GuardrailBreached"
@@ -95,7 +96,7 @@ def _firing(uow: UnitOfWork, environment: Environment, control: Control) -> dict
 
 def _alerts(telemetry: Telemetry, watched: Watched, now: datetime) -> Iterator[Alert]:
     guardrails = with_fallback(watched.control.guardrails)
-    verdicts = _verdicts(telemetry, watched, guardrails, Window(until=now))
+    verdicts = _verdicts(telemetry, watched, now)
     for guardrail in guardrails:
         verdict, known = verdicts.get(guardrail.key), watched.firing.get(guardrail.key)
         if verdict is not None and verdict.status is VerdictStatus.BREACHED and known is None:
@@ -107,23 +108,18 @@ def _alerts(telemetry: Telemetry, watched: Watched, now: datetime) -> Iterator[A
             yield msgspec.structs.replace(known.alert, status=SignalStatus.RESOLVED, ends_at=now)
 
 
-def _verdicts(
-    telemetry: Telemetry, watched: Watched, guardrails: tuple[Guardrail, ...], window: Window
-) -> dict[str, Verdict]:
+def _verdicts(telemetry: Telemetry, watched: Watched, now: datetime) -> dict[str, Verdict]:
     """By guardrail, over the stages that are open now; nothing where none of them splits traffic."""
-    flag = watched.control.flag
-    plans = split_plans([(each.revision, each.control) for each in watched.versions], flag.baseline)
+    control, place = watched.control, watched.environment
+    plans = split_plans([(each.revision, each.control) for each in watched.versions], control.flag.baseline)
     judged = [number for number, plan in enumerate(plans) if plan.last_revision is None]
     if not judged:
         return {}
-    place = watched.environment
-    scope = Scope(project=place.project, environment=place.key, flag=flag.key)
-    figures = telemetry.arms_of_all(scope, guardrails, plans, baseline=flag.baseline, window=window)
-    alphas = alpha_by_guardrail(guardrails)
-    return {
-        guardrail.key: judge(guardrail, [arms[number] for number in judged], alpha=alphas[guardrail.key])
-        for guardrail, arms in zip(guardrails, figures, strict=True)
-    }
+    scope = Scope(project=place.project, environment=place.key, flag=control.key)
+    began = {each.revision: each.at for each in watched.versions}
+    since = max(began[plans[number].first_revision] for number in judged)
+    seen = see(telemetry, scope, control, plans, since=since, now=now)
+    return {each.guardrail: each for each in seen.verdicts(judged)}
 
 
 def _blank(control: Control, guardrail: Guardrail, now: datetime) -> Alert:

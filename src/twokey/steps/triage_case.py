@@ -19,7 +19,7 @@ from twokey.domain.audit import Happening
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.control import Control, State
 from twokey.domain.finding import Finding, ground
-from twokey.domain.guardrail import Guardrail, VerdictStatus, alpha_by_guardrail, judge
+from twokey.domain.guardrail import Guardrail, GuardrailKind, VerdictStatus, alpha_by_guardrail, judge
 from twokey.domain.identity import ANALYST
 from twokey.domain.job import JobKind
 from twokey.domain.signal import Signal
@@ -125,10 +125,11 @@ class _Collector:
     def _measurements(
         self, control: Control, plans: tuple[StagePlan, ...], versions: tuple[FlagVersion, ...]
     ) -> tuple[Measurement, ...]:
-        if not versions or not control.guardrails:
-            return ()
+        compared = [each for each in control.guardrails if each.kind is not GuardrailKind.QUERY]
+        if not versions or not compared:
+            return ()  # a query sees everybody: it cannot tell one flag's doing from another's
         attributes = self._attributes(control) if plans else ()
-        return tuple(self._measure(control, each, plans, attributes) for each in control.guardrails)
+        return tuple(self._measure(control, each, plans, attributes) for each in compared)
 
     def _measure(
         self, control: Control, guardrail: Guardrail, plans: tuple[StagePlan, ...], attributes: tuple[str, ...]

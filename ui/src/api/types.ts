@@ -348,6 +348,7 @@ export interface GuardrailView {
   limit: number;
   unit_label: string;
   margin: number;
+  query: string;
 }
 
 /** One line of a flag's targeting in words. `marker` is `same`, `removed` or `added`. */

@@ -26,7 +26,7 @@ const SHARES = new Set(['rate', 'fallback']);
 /** A guardrail's value as the server writes it, so that chart, tile and verdict read the same. */
 export function measured(value: number | null, kind: string, unit: string): string {
   if (value === null) return 'no data';
-  if (SHARES.has(kind)) return `${(100 * value).toFixed(1)} %`;
+  if (SHARES.has(kind) || unit === '%') return `${(100 * value).toFixed(1)} %`;
   if (unit === '$') return `$${value.toFixed(3)}`;
   return unit ? `${amount(value)} ${unit}` : amount(value);
 }

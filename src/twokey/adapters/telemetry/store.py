@@ -23,7 +23,7 @@ from twokey.adapters.telemetry import arms, rows, views
 from twokey.adapters.telemetry.members import Split
 from twokey.adapters.telemetry.schema import TABLES, micros
 from twokey.domain.errors import Conflict
-from twokey.domain.guardrail import ArmFigures, Guardrail, StageArms
+from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readings, StageArms
 from twokey.domain.telemetry import (
     ALL_TIME,
     Accepted,
@@ -32,6 +32,7 @@ from twokey.domain.telemetry import (
     ExposurePoint,
     MetricPresence,
     Pruned,
+    Queries,
     RecordedChange,
     RecordedContext,
     Scope,
@@ -79,12 +80,14 @@ class DuckTelemetry:
         memory_limit: str = "1GB",
         threads: int | None = None,
         attributes: frozenset[str] | None = None,
+        queries: Queries | None = None,
     ) -> None:
         """Open or create the store. Raises Conflict when another process has the file open.
 
-        Of contexts `attributes` alone are kept, where they were chosen: what is not kept cannot leak.
+        Of contexts `attributes` alone are kept, where they were chosen: what is not kept cannot leak. Guardrails by
+        query are asked of `queries`.
         """
-        self._attributes = attributes
+        self._attributes, self._queries = attributes, queries
         settings: dict[str, str | bool | int | float | list[str]] = {"memory_limit": memory_limit}
         if threads is not None:
             settings["threads"] = threads
@@ -258,8 +261,16 @@ class DuckTelemetry:
         self, scope: Scope, guardrail: Guardrail, *, window: Window, buckets: int = 60
     ) -> tuple[SeriesPoint, ...]:
         """The metric over time by the variation each unit was assigned at that moment."""
+        if guardrail.kind is GuardrailKind.QUERY:
+            return views.charted(self.readings(scope, guardrail, window=window))
         with self._reading() as cursor:
             return views.series(cursor, scope, guardrail, window, buckets)
+
+    def readings(self, scope: Scope, guardrail: Guardrail, *, window: Window) -> Readings:
+        """What the metrics system says for a guardrail by query."""
+        if self._queries is None:
+            return Readings(problem="no metrics system is connected; name one with `twokey serve --prometheus`")
+        return self._queries.read(scope, guardrail.query, window)
 
     def exposure_series(self, scope: Scope, *, window: Window, buckets: int = 60) -> tuple[ExposurePoint, ...]:
         """Exposures over time by assigned variation."""

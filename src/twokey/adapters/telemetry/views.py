@@ -8,6 +8,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 
 import duckdb
@@ -16,7 +17,7 @@ import msgspec
 from twokey.adapters.telemetry.arms import failed, threshold
 from twokey.adapters.telemetry.members import Values, place, window_values
 from twokey.adapters.telemetry.schema import micros, moment
-from twokey.domain.guardrail import Guardrail, GuardrailKind
+from twokey.domain.guardrail import Guardrail, GuardrailKind, Readings
 from twokey.domain.telemetry import (
     ExposureCount,
     ExposurePoint,
@@ -86,6 +87,15 @@ def series(
     return tuple(
         SeriesPoint(at=_bucket(window, width, bucket), variation=variation, value=float(value), events=events)
         for bucket, variation, value, events in found
+    )
+
+
+def charted(readings: Readings) -> tuple[SeriesPoint, ...]:
+    """A query's readings as a chart has them: of nobody's variation."""
+    return tuple(
+        SeriesPoint(at=each.at, variation=None, value=each.value, events=1)
+        for each in readings.values
+        if math.isfinite(each.value)
     )
 
 

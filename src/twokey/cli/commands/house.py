@@ -29,6 +29,7 @@ def serve(
     monitor: serving.Monitor = 60.0,
     keep_days: serving.KeepDays = 90,
     keep_attribute: serving.KeepAttributes = None,
+    prometheus: serving.Prometheus = None,
     github_webhook: serving.GithubWebhook = None,
     oidc_issuer: serving.OidcIssuer = "",
     oidc_client: serving.OidcClient = "",
@@ -55,6 +56,7 @@ def serve(
         monitor=monitor,
         keep_days=keep_days,
         keep_attributes=tuple(keep_attribute or ()),
+        prometheus=tuple(_prometheus(each) for each in prometheus or ()),
         github_secrets=tuple(_github(each) for each in github_webhook or ()),
         provider=_provider(oidc_issuer, oidc_client, oidc_secret_file, oidc_name, create=oidc_create),
         origins=tuple(origin or ("*",)),
@@ -141,6 +143,12 @@ def _provider(issuer: str, client: str, secret_file: Path | None, name: str, *, 
     from twokey.settings import Provider
 
     return Provider(issuer=issuer, client_id=client, secret=secret, name=name, create=create)
+
+
+def _prometheus(told: str) -> tuple[str, str]:
+    """A place and its Prometheus: `PROJECT/ENVIRONMENT=ADDRESS`, or an address for every other place."""
+    place, _, address = told.partition("=")
+    return (place, address) if place.count("/") == 1 and "://" not in place else ("", told)
 
 
 def _github(told: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Guardrails: an evidence rule on one metric, what was measured for it, and the verdict on it."""
 
 from twokey.domain.guardrail.before_after import judge_before_after
+from twokey.domain.guardrail.by_query import Reading, Readings, judge_query
 from twokey.domain.guardrail.gaps import EvidenceGap, GapKind, presence_gap, verdict_gap
 from twokey.domain.guardrail.judge import alpha_by_guardrail, judge
 from twokey.domain.guardrail.model import (
@@ -27,6 +28,8 @@ __all__ = [
     "GapKind",
     "Guardrail",
     "GuardrailKind",
+    "Reading",
+    "Readings",
     "StageArms",
     "Verdict",
     "VerdictReason",
@@ -36,6 +39,7 @@ __all__ = [
     "fallback_guardrail",
     "judge",
     "judge_before_after",
+    "judge_query",
     "presence_gap",
     "verdict_gap",
 ]

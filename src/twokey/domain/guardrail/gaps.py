@@ -76,8 +76,8 @@ def presence_gap(
     units that did (`judge`).
     """
     name, metric = guardrail.name, guardrail.metric
-    if guardrail.kind is GuardrailKind.FALLBACK:
-        return None  # it is read off the exposures themselves
+    if guardrail.kind in (GuardrailKind.FALLBACK, GuardrailKind.QUERY):
+        return None  # it is read off the exposures themselves, or elsewhere
     if not events:
         return gap(GapKind.NO_DATA, metric, f"{name}: no `{metric}` event arrived")
     if joined_events:

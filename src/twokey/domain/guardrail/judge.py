@@ -116,8 +116,9 @@ def judge(
 
 
 def alpha_by_guardrail(guardrails: Sequence[Guardrail], alpha: float = DEFAULT_ALPHA) -> dict[str, float]:
-    """Each guardrail's part of a flag's error probability, by its weight."""
-    return split_alpha({each.key: each.weight for each in guardrails}, alpha)
+    """Each guardrail's part of a flag's error probability, by its weight; those by query make no test and take none."""
+    tested = {each.key: each.weight for each in guardrails if each.kind is not GuardrailKind.QUERY}
+    return split_alpha(tested, alpha) if tested else {}
 
 
 def e_value(log: float) -> float:

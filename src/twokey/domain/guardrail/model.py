@@ -20,17 +20,21 @@ METHOD_VERSION = "twokey-evidence-2"
 DEFAULT_ALPHA = 0.05
 """False-alarm probability over a whole rollout, all guardrails of a flag together, however often they are looked at."""
 
+MOST_QUERY = 4_000
+"""Characters of a query."""
+
 FALLBACK_LIMIT = 0.02
 """Share of candidate units that may be served something else before no verdict of that candidate may be `holding`."""
 
 
 class GuardrailKind(StrEnum):
-    """How a guardrail's figure is made from one number per unit."""
+    """How a guardrail's figure is made: from one number per unit, or (`query`) by a query to the metrics system."""
 
     RATE = "rate"
     MEAN = "mean"
     TAIL = "tail"
     FALLBACK = "fallback"
+    QUERY = "query"
 
 
 class Worse(StrEnum):
@@ -49,6 +53,9 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
     `margin` is relative: 0.25 tolerates a candidate figure a quarter worse than the baseline's. `quantile` names the
     figure a tail displays (0.95 reads "p95"), and 1 - quantile is the share of units that may pass the limit.
+
+    `query` is what a guardrail of that kind asks the metrics system, in its own language; `$project`,
+    `$environment` and `$flag` stand for where it is asked.
     """
 
     key: str
@@ -63,6 +70,7 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     coverage_floor: float = 0.8
     minimum_units: int = 100
     worse: Worse = Worse.HIGHER
+    query: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -94,6 +102,9 @@ def _check(guardrail: Guardrail) -> None:
         ("weight", 0 < guardrail.weight < float("inf"), "a number above 0"),
         ("coverage_floor", 0 <= guardrail.coverage_floor <= 1, "a share from 0 to 1"),
         ("minimum_units", guardrail.minimum_units >= 1, "1 or more"),
+        ("query", bool(guardrail.query) or guardrail.kind is not GuardrailKind.QUERY, "a query that gives one figure"),
+        ("query", not guardrail.query or guardrail.kind is GuardrailKind.QUERY, "empty, unless the kind is `query`"),
+        ("query", len(guardrail.query) <= MOST_QUERY, f"at most {MOST_QUERY:,} characters"),
     ):
         if not good:
             raise Invalid(f"guardrail {guardrail.key}: {field}", f"is `{getattr(guardrail, field)}`", accepted)

@@ -35,7 +35,7 @@ def figure(guardrail: Guardrail, value: float | None) -> str:
     """A value as people write it: shares in percent, the rest with the metric's unit."""
     if value is None:
         return "no data"
-    if guardrail.kind in (GuardrailKind.RATE, GuardrailKind.FALLBACK):
+    if guardrail.kind in (GuardrailKind.RATE, GuardrailKind.FALLBACK) or guardrail.unit_label == "%":
         return f"{100 * value:.1f} %"
     if guardrail.unit_label == "$":
         return f"${value:,.3f}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from twokey.domain.control import Control
-from twokey.domain.guardrail import Guardrail
+from twokey.domain.guardrail import Guardrail, GuardrailKind
 from twokey.domain.telemetry import ExposurePoint, Scope, SeriesPoint, Telemetry, Window
 from twokey.ports import UnitOfWork
 from twokey.surfaces.http_api.models import Line, Marker, Point, SeriesView
@@ -41,7 +41,7 @@ def series(
         limit=guardrail.limit,
         since=span.since,
         until=span.until,
-        lines=_lines(points),
+        lines=_lines(points, everybody=guardrail.kind is GuardrailKind.QUERY),
         markers=list(markers),
     )
 
@@ -78,11 +78,11 @@ def _exposed(points: Sequence[ExposurePoint], figure: Callable[[ExposurePoint], 
     return [Line(variation=name, points=found) for name, found in sorted(by_variation.items())]
 
 
-def _lines(points: Sequence[SeriesPoint]) -> list[Line]:
+def _lines(points: Sequence[SeriesPoint], *, everybody: bool) -> list[Line]:
     by_variation: dict[str, list[Point]] = defaultdict(list)
     for each in points:
-        if each.variation is not None:
-            by_variation[each.variation].append(Point(at=each.at, value=each.value, units=each.events))
+        if (name := "everybody" if everybody else each.variation) is not None:
+            by_variation[name].append(Point(at=each.at, value=each.value, units=each.events))
     return [Line(variation=name, points=found) for name, found in sorted(by_variation.items())]
 
 

@@ -32,6 +32,7 @@ class GuardrailView(Model):
     limit: float
     unit_label: str
     margin: float
+    query: str = ""
 
 
 class FlagRow(Model):
