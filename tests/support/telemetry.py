@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from twokey.adapters.telemetry import DuckTelemetry
+from twokey.domain.guardrail import ArmFigures, StageArms
 from twokey.domain.telemetry import Accepted, Scope
 from twokey.engine.wire import ChangeEvent, Exposure, MetricEvent, TelemetryBatch
 
@@ -45,6 +48,28 @@ def measured(unit: str, value: float, when: float, *, metric: str = "latency", *
         "at": at(when),
     }
     return MetricEvent(**(fields | more))  # type: ignore[arg-type]
+
+
+Figures = Sequence[Sequence[StageArms]]
+
+
+def assert_alike(found: Figures, wanted: Figures) -> None:
+    """The same figures by guardrail and stage; a displayed quantile may lie in its bucket."""
+    assert len(found) == len(wanted)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert [(each.rule, each.stage, each.share) for each in ours] == [
+            (each.rule, each.stage, each.share) for each in theirs
+        ]
+        for one, other in zip(ours, theirs, strict=True):
+            for arm, same in ((one.candidate, other.candidate), (one.baseline, other.baseline)):
+                assert _counts(arm) == _counts(same)
+                assert arm.mean == pytest.approx(same.mean, rel=1e-9, abs=1e-9)
+                assert arm.variance == pytest.approx(same.variance, rel=1e-6, abs=1e-6)
+                assert (arm.quantile_value or 0.0) == pytest.approx(same.quantile_value or 0.0, rel=5e-3, abs=0.1)
+
+
+def _counts(arm: ArmFigures) -> tuple[int, int, int, int, bool]:
+    return arm.units, arm.joined_units, arm.failures, arm.served_other, arm.quantile_value is None
 
 
 class Sender:

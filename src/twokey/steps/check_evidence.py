@@ -24,6 +24,7 @@ from twokey.domain.guardrail import (
     Guardrail,
     GuardrailKind,
     Verdict,
+    VerdictReason,
     alpha_by_guardrail,
     judge_before_after,
     presence_gap,
@@ -134,21 +135,24 @@ def _judge_before_after(telemetry: Telemetry, subject: Subject, guardrail: Guard
 
 
 def _gaps(telemetry: Telemetry, subject: Subject, verdicts: tuple[Verdict, ...]) -> tuple[EvidenceGap, ...]:
-    window = Window(since=subject.now - LOOK_BACK, until=subject.now)
     found: dict[str, EvidenceGap] = {}
     by_key = {each.guardrail: each for each in verdicts}
     for guardrail in subject.control.guardrails:
-        presence = telemetry.metric_presence(subject.scope, guardrail.metric, window=window)
-        gap = presence_gap(
-            guardrail,
-            presence.events,
-            presence.joined_events,
-            unit_names=presence.unit_names,
-            flag=subject.control.key,
-        ) or verdict_gap(by_key[guardrail.key])
+        verdict = by_key[guardrail.key]
+        gap = _absence(telemetry, subject, guardrail) if verdict.reason is VerdictReason.NO_DATA else None
+        gap = gap or verdict_gap(verdict)
         if gap is not None:
             found[gap.id] = gap
     return tuple(found.values())
+
+
+def _absence(telemetry: Telemetry, subject: Subject, guardrail: Guardrail) -> EvidenceGap | None:
+    """Why nothing of a metric was there to judge: it does not arrive, or joins nothing."""
+    window = Window(since=subject.now - LOOK_BACK, until=subject.now)
+    presence = telemetry.metric_presence(subject.scope, guardrail.metric, window=window)
+    return presence_gap(
+        guardrail, presence.events, presence.joined_events, unit_names=presence.unit_names, flag=subject.control.key
+    )
 
 
 def _make(uow: UnitOfWork, subject: Subject, verdicts: tuple[Verdict, ...], gaps: tuple[EvidenceGap, ...]) -> Check:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tests.support.telemetry import SCOPE, Sender, at, measured, met
+from tests.support.telemetry import SCOPE, Sender, assert_alike, at, measured, met
 from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms, Worse, fallback_guardrail
 from twokey.domain.telemetry import Scope, StagePlan, Window
@@ -263,7 +263,7 @@ def test_several_guardrails_at_once_give_what_each_gives_alone(sender: Sender, s
     p90 = msgspec.structs.replace(SLOW, key="p90", quantile=0.9, limit=60)
     guardrails = [SLOW, p90, MEAN, msgspec.structs.replace(WRONG, worse=Worse.LOWER), fallback_guardrail()]
     together = store.arms_of_all(SCOPE, guardrails, [TEN, HALF], baseline="baseline")
-    assert together == tuple(arms(store, each, TEN, HALF) for each in guardrails)
+    assert_alike(together, tuple(arms(store, each, TEN, HALF) for each in guardrails))
     assert [found[0].candidate.failures for found in together] == [1, 1, 1, 1, 1]
     assert store.arms_of_all(SCOPE, [], [TEN], baseline="baseline") == ()
 

@@ -10,12 +10,13 @@ Rules kept here:
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import duckdb
 
 from twokey.adapters.telemetry import members
-from twokey.adapters.telemetry.members import Split, Values, place, window_values
+from twokey.adapters.telemetry.members import EVERYTHING, Rows, Split, Values, place, window_values
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms, Worse
 from twokey.domain.telemetry import CohortContrast, Scope, Window
 
@@ -41,7 +42,7 @@ def threshold(guardrail: Guardrail) -> float:
 _SIZES = """
 SELECT cohort, stage, candidate, count(*), count(*) FILTER (WHERE fell) FROM members GROUP BY ALL"""
 
-_EVENTS = """
+EVENTS = """
 wanted AS (
     SELECT unnest($number::BIGINT[]) AS number, unnest($metric::VARCHAR[]) AS metric,
            unnest($limit::DOUBLE[]) AS failing, unnest($higher::BOOLEAN[]) AS higher
@@ -49,7 +50,7 @@ wanted AS (
 events AS (
     SELECT wanted.number, m.who, m.cohort, m.stage, m.candidate, e.value,
            CASE WHEN wanted.higher THEN e.value > wanted.failing ELSE e.value < wanted.failing END AS failed
-    FROM metrics e JOIN wanted USING (metric) JOIN members m ON m.who = e.who
+    FROM {metrics} e JOIN wanted USING (metric) JOIN members m ON m.who = e.who
     WHERE e.project = $project AND e.environment = $environment AND e.happened >= $since AND e.happened < $until
         AND CASE WHEN e.flag = $flag AND e.variation IS NOT NULL AND e.revision IS NOT NULL AND m.assigned IS NOT NULL
                  THEN e.variation = m.assigned AND e.revision BETWEEN m.first_revision AND m.last_revision
@@ -58,7 +59,7 @@ events AS (
 )"""
 
 _FIGURES = f"""
-WITH {_EVENTS},
+WITH {EVENTS},
 per_unit AS (
     SELECT number, who, any_value(cohort) AS cohort, any_value(stage) AS stage, any_value(candidate) AS candidate,
            avg(value) AS value, bool_or(failed) AS failed
@@ -68,27 +69,62 @@ SELECT number, cohort, stage, candidate, count(*), count(*) FILTER (WHERE failed
 FROM per_unit GROUP BY number, cohort, stage, candidate"""  # noqa: S608 - assembled from this module's own text
 
 _QUANTILES = f"""
-WITH {_EVENTS}
+WITH {EVENTS}
 SELECT number, cohort, stage, candidate, quantile_cont(value, $quantile)
 FROM events GROUP BY number, cohort, stage, candidate"""  # noqa: S608 - assembled from this module's own text
+
+
+_BUCKETS = f"""
+WITH {EVENTS}
+SELECT number, cohort, stage, candidate, sign(value)::INTEGER AS side,
+       CASE WHEN value = 0 THEN 0 ELSE floor(ln(abs(value)) * $fineness)::INTEGER END AS bucket, count(*)
+FROM events GROUP BY ALL"""  # noqa: S608 - assembled from this module's own text
+
+
+def measure(
+    cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrails: Sequence[Guardrail], window: Window, rows: Rows
+) -> tuple[dict[Key, tuple[int, int]], dict[tuple[int, Key], Measured]]:
+    """For the units in `members`: how many there are and fell back, by arm; what each guardrail measured of them."""
+    sizes = {(row[0], row[1], row[2]): (row[3], row[4]) for row in cursor.execute(_SIZES).fetchall()}
+    chosen = [(number, each) for number, each in enumerate(guardrails) if each.kind is not GuardrailKind.FALLBACK]
+    measured: dict[tuple[int, Key], Measured] = {}
+    if chosen:
+        values = place(scope) | window_values(window) | _wanted(chosen)
+        for number, cohort, stage, arm, *found in cursor.execute(rows.over(_FIGURES), values).fetchall():
+            measured[number, (cohort, stage, arm)] = (found[0], found[1], found[2], found[3])
+    return sizes, measured
+
+
+def buckets(
+    cursor: duckdb.DuckDBPyConnection,
+    scope: Scope,
+    guardrails: Sequence[tuple[int, Guardrail]],
+    window: Window,
+    rows: Rows,
+    fineness: int,
+) -> dict[tuple[int, Key], Counter[tuple[int, int]]]:
+    """How many events of the members lie in each bucket of a logarithmic scale, by numbered guardrail and arm."""
+    found: dict[tuple[int, Key], Counter[tuple[int, int]]] = defaultdict(Counter)
+    if guardrails:
+        values = place(scope) | window_values(window) | _wanted(guardrails) | {"fineness": fineness}
+        for number, cohort, stage, arm, side, bucket, events in cursor.execute(rows.over(_BUCKETS), values).fetchall():
+            found[number, (cohort, stage, arm)][side, bucket] = events
+    return found
 
 
 def _measure(
     cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrails: Sequence[Guardrail], window: Window
 ) -> list[dict[Key, ArmFigures]]:
     """Figures by cohort, stage and arm of each guardrail, for the units in `members`."""
-    sizes = {(row[0], row[1], row[2]): (row[3], row[4]) for row in cursor.execute(_SIZES).fetchall()}
-    chosen = [(number, each) for number, each in enumerate(guardrails) if each.kind is not GuardrailKind.FALLBACK]
+    sizes, measured = measure(cursor, scope, guardrails, window, EVERYTHING)
     where = place(scope) | window_values(window)
-    measured: dict[tuple[int, Key], Measured] = {}
-    if chosen:
-        for number, cohort, stage, arm, *figures in cursor.execute(_FIGURES, where | _wanted(chosen)).fetchall():
-            measured[number, (cohort, stage, arm)] = (figures[0], figures[1], figures[2], figures[3])
-    tails = _quantiles(cursor, where, [each for each in chosen if each[1].kind is GuardrailKind.TAIL])
+    tails = _quantiles(
+        cursor, where, [(n, each) for n, each in enumerate(guardrails) if each.kind is GuardrailKind.TAIL]
+    )
     return [
         {
-            key: _fallback(size) if each.kind is GuardrailKind.FALLBACK
-            else _figures(size, measured.get((number, key)), tails.get((number, key)))
+            key: fallback(size) if each.kind is GuardrailKind.FALLBACK
+            else figures(size, measured.get((number, key)), tails.get((number, key)))
             for key, size in sizes.items()
         }
         for number, each in enumerate(guardrails)
@@ -102,7 +138,7 @@ def _quantiles(
     for quantile in sorted({each.quantile for _, each in tails}):
         alike = [(number, each) for number, each in tails if each.quantile == quantile]
         values = where | _wanted(alike) | {"quantile": quantile}
-        for number, cohort, stage, arm, value in cursor.execute(_QUANTILES, values).fetchall():
+        for number, cohort, stage, arm, value in cursor.execute(EVERYTHING.over(_QUANTILES), values).fetchall():
             found[number, (cohort, stage, arm)] = value
     return found
 
@@ -116,7 +152,8 @@ def _wanted(guardrails: Sequence[tuple[int, Guardrail]]) -> Values:
     }
 
 
-def _figures(size: tuple[int, int], measured: Measured | None, quantile: float | None) -> ArmFigures:
+def figures(size: tuple[int, int], measured: Measured | None, quantile: float | None) -> ArmFigures:
+    """One arm as it is told: how many units, how many fell back, what was measured, the displayed quantile."""
     joined, failures, mean, variance = measured or (0, 0, 0.0, 0.0)
     return ArmFigures(
         units=size[0],
@@ -129,8 +166,8 @@ def _figures(size: tuple[int, int], measured: Measured | None, quantile: float |
     )
 
 
-def _fallback(size: tuple[int, int]) -> ArmFigures:
-    """Every unit shows whether it was served something else: it needs no metric."""
+def fallback(size: tuple[int, int]) -> ArmFigures:
+    """The same of the built-in guardrail. Every unit shows whether it was served something else: it needs no metric."""
     return ArmFigures(units=size[0], joined_units=size[0], failures=size[1], served_other=size[1])
 
 
@@ -146,10 +183,11 @@ def stage_arms(
 ) -> tuple[tuple[StageArms, ...], ...]:
     """For each guardrail both arms of each plan, in the plans' order."""
     members.by_plans(cursor, scope, split, window)
-    return tuple(_staged(split, None, found) for found in _measure(cursor, scope, guardrails, window))
+    return tuple(staged(split, None, found) for found in _measure(cursor, scope, guardrails, window))
 
 
-def _staged(split: Split, cohort: str | None, found: dict[Key, ArmFigures]) -> tuple[StageArms, ...]:
+def staged(split: Split, cohort: str | None, found: dict[Key, ArmFigures]) -> tuple[StageArms, ...]:
+    """Both arms of each plan, in the plans' order."""
     return tuple(
         StageArms(
             rule=plan.rule,
@@ -178,7 +216,7 @@ def cohorts(
         members.by_cohort(cursor, attribute, values)
         (found,) = _measure(cursor, scope, [guardrail], window)
         for value in _most_units_first(found):
-            contrasts.append(CohortContrast(attribute=attribute, value=value, stages=_staged(split, value, found)))
+            contrasts.append(CohortContrast(attribute=attribute, value=value, stages=staged(split, value, found)))
     return tuple(contrasts)
 
 

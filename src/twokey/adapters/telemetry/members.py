@@ -89,7 +89,7 @@ arm_of AS (
 ),
 seen AS (
     SELECT e.who, e.happened, e.revision, e.assigned, e.served, plans.stage, {context} AS context
-    FROM exposures e
+    FROM {exposures} e
     LEFT JOIN plans ON e.rule IS NOT DISTINCT FROM plans.rule
         AND e.revision BETWEEN plans.first_revision AND plans.last_revision
     WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag
@@ -99,7 +99,7 @@ met AS (
     SELECT * FROM seen
     UNION ALL
     SELECT e.who, e.happened, e.revision, e.variation, e.variation, plans.stage, NULL
-    FROM metrics e
+    FROM {metrics} e
     JOIN plans ON e.rule IS NOT DISTINCT FROM plans.rule
         AND e.revision BETWEEN plans.first_revision AND plans.last_revision
     ANTI JOIN seen ON seen.who = e.who
@@ -127,11 +127,42 @@ SELECT who, stage, assigned, entered, left_at, stays.context, candidate, rule, f
 FROM stays JOIN arm_of USING (stage, assigned) JOIN plans USING (stage)"""
 
 
+class Rows(msgspec.Struct, frozen=True):
+    """Which rows a question reads: a table, or a subquery of our own making."""
+
+    exposures: str = "exposures"
+    metrics: str = "metrics"
+
+    @classmethod
+    def arrived(cls, arrival: int) -> Rows:
+        """What had arrived by then."""
+        return cls(*(f"(SELECT * FROM {table} WHERE arrival <= {arrival:d})" for table in ("exposures", "metrics")))  # noqa: S608 - a number
+
+    @classmethod
+    def near(cls, arrival: int) -> Rows:
+        """The same of the units that are looked at again."""
+        tables = ("near_exposures", "near_metrics")
+        return cls(*(f"(SELECT * FROM {table} WHERE arrival <= {arrival:d})" for table in tables))  # noqa: S608 - a number
+
+    def over(self, statement: str, **more: str) -> str:
+        """A statement that reads these."""
+        return statement.format(exposures=self.exposures, metrics=self.metrics, **more)
+
+
+EVERYTHING = Rows()
+
+
 def by_plans(
-    cursor: duckdb.DuckDBPyConnection, scope: Scope, split: Split, window: Window, *, contexts: bool = False
+    cursor: duckdb.DuckDBPyConnection,
+    scope: Scope,
+    split: Split,
+    window: Window,
+    *,
+    contexts: bool = False,
+    rows: Rows = EVERYTHING,
 ) -> None:
     """Fill `members` with the units of both arms of every plan; with their contexts where cohorts are asked for."""
-    statement = _BY_PLANS.format(context="e.context" if contexts else "NULL::VARCHAR")
+    statement = rows.over(_BY_PLANS, context="e.context" if contexts else "NULL::VARCHAR")
     cursor.execute(statement, place(scope) | window_values(window) | split.values())
     cursor.execute("CREATE OR REPLACE TEMP TABLE members AS SELECT * FROM everyone")
 

@@ -20,8 +20,10 @@ from pathlib import Path
 import duckdb
 
 from twokey.adapters.telemetry import arms, rows, views
+from twokey.adapters.telemetry.accounts import Accounts
+from twokey.adapters.telemetry.ledger import Question
 from twokey.adapters.telemetry.members import Split
-from twokey.adapters.telemetry.schema import TABLES, micros
+from twokey.adapters.telemetry.schema import LATER_COLUMNS, TABLES, micros
 from twokey.domain.errors import Conflict
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readings, StageArms
 from twokey.domain.telemetry import (
@@ -101,6 +103,9 @@ class DuckTelemetry:
         self._write = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._connection.execute(TABLES)
+        self._connection.execute(LATER_COLUMNS)
+        self._arrival = _latest(self._connection)
+        self._accounts = Accounts()
 
     # ---------------------------------------------------------------- writing
 
@@ -146,12 +151,14 @@ class DuckTelemetry:
             waiting.problem = problem
 
     def _write_group(self, group: Sequence[_Waiting]) -> None:
+        arrival = self._arrival + 1
         with self._locked() as connection:
             new = [each for each in group if _claim(connection, each.key, each.received)]
-            _append(connection, "exposures", [row for each in new for row in each.made.exposures])
-            _append(connection, "metrics", [row for each in new for row in each.made.metrics])
+            _append(connection, "exposures", [(*row, arrival) for each in new for row in each.made.exposures])
+            _append(connection, "metrics", [(*row, arrival) for each in new for row in each.made.metrics])
             for each in new:
                 _append(connection, "changes", _new_changes(connection, each.made.changes))
+        self._arrival = arrival
         for each in group:
             each.accepted = each.answer(duplicate=each not in new)
 
@@ -165,7 +172,7 @@ class DuckTelemetry:
     def prune(self, before: datetime) -> Pruned:
         """Delete what happened before that moment."""
         limit = {"before": micros(before)}
-        with self._transaction() as connection:
+        with self._accounts.voided(), self._transaction() as connection:
             counts = [
                 _deleted(connection, f"DELETE FROM {table} WHERE happened < $before", limit)  # noqa: S608 - own names
                 for table in ("exposures", "metrics", "changes")
@@ -229,9 +236,13 @@ class DuckTelemetry:
         candidate: str | None = None,
         window: Window = ALL_TIME,
     ) -> tuple[tuple[StageArms, ...], ...]:
-        """`arms` for each of several guardrails of one flag, in one pass."""
+        """`arms` for each of several guardrails of one flag, in one pass; from the beginning on, by an account."""
+        split = Split.of(plans, baseline, candidate)
         with self._reading() as cursor:
-            return arms.stage_arms(cursor, scope, guardrails, Split.of(plans, baseline, candidate), window)
+            if window.since is None and plans:
+                question = Question(scope, tuple(guardrails), split)
+                return self._accounts.answer(cursor, question, window, lambda: self._arrival)
+            return arms.stage_arms(cursor, scope, guardrails, split, window)
 
     def cohort_contrasts(
         self,
@@ -325,6 +336,14 @@ def _new_changes(connection: duckdb.DuckDBPyConnection, changes: Sequence[rows.R
     for (id_,) in known:
         del by_id[id_]
     return list(by_id.values())
+
+
+def _latest(connection: duckdb.DuckDBPyConnection) -> int:
+    """The arrival of what was written last."""
+    found = connection.execute(
+        "SELECT greatest((SELECT max(arrival) FROM exposures), (SELECT max(arrival) FROM metrics), 0)"
+    ).fetchone()
+    return int(found[0]) if found else 0
 
 
 def _deleted(connection: duckdb.DuckDBPyConnection, statement: str, values: dict[str, int]) -> int:

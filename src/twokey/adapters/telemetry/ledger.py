@@ -1,0 +1,211 @@
+"""Figures that are kept between looks: each look reads what arrived since the last one, not everything again.
+
+Rules kept here:
+- an account's sums are over units; when anything of a unit arrives, what the unit had counted for is taken out, and
+  what it counts for now is put in, both by the statements of a whole reading: the two cannot disagree;
+- what arrived is told by its `arrival`, what had lain in the future by its time; nothing is looked at twice or missed;
+- where a row was deleted, or the stages changed, the account is read anew;
+- squares are summed about a middle, so that taking out and putting in costs no digits;
+- the displayed quantile comes from buckets a fifth of a percent wide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import duckdb
+import msgspec
+
+from twokey.adapters.telemetry import arms, members
+from twokey.adapters.telemetry.arms import Key
+from twokey.adapters.telemetry.members import Rows, Split, Values, place
+from twokey.adapters.telemetry.schema import LAST, micros
+from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms
+from twokey.domain.telemetry import Scope, Window
+
+FINENESS = 500
+"""Buckets of the displayed quantile for each factor of e."""
+
+
+class Sums(msgspec.Struct):
+    """Of one guardrail in one arm: units with the metric, failing ones, sum and squares about the middle."""
+
+    units: int = 0
+    failures: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+
+Sizes = dict[Key, tuple[int, int]]
+Measured = dict[tuple[int, Key], arms.Measured]
+Buckets = dict[tuple[int, Key], Counter[tuple[int, int]]]
+
+
+class Reading(msgspec.Struct):
+    """What one reading of some rows gave."""
+
+    sizes: Sizes
+    measured: Measured
+    buckets: Buckets
+
+
+class Account(msgspec.Struct):
+    """The sums of one question, up to an arrival and a moment."""
+
+    arrival: int
+    window: Window
+    sizes: dict[Key, list[int]]
+    sums: dict[tuple[int, Key], Sums]
+    middles: dict[int, float]
+    buckets: Buckets
+
+    def take(self, reading: Reading, sign: int) -> None:
+        """Put a reading in (1) or take it out (-1)."""
+        for key, (units, fell) in reading.sizes.items():
+            size = self.sizes.setdefault(key, [0, 0])
+            size[0] += sign * units
+            size[1] += sign * fell
+        for where, (units, failures, mean, variance) in reading.measured.items():
+            middle = self.middles.setdefault(where[0], mean)
+            sums, off = self.sums.setdefault(where, Sums()), mean - middle
+            sums.units += sign * units
+            sums.failures += sign * failures
+            sums.total += sign * units * off
+            sums.squares += sign * ((units - 1) * (variance or 0.0) + units * off * off)
+        for where, counts in reading.buckets.items():
+            kept = self.buckets.setdefault(where, Counter())
+            for bucket, events in counts.items():
+                kept[bucket] += sign * events
+
+    def figures(self, guardrails: Sequence[Guardrail], split: Split) -> tuple[tuple[StageArms, ...], ...]:
+        """Both arms of each plan, for each guardrail."""
+        return tuple(
+            arms.staged(split, None, {key: self._arm(number, each, key) for key in self.sizes})
+            for number, each in enumerate(guardrails)
+        )
+
+    def _arm(self, number: int, guardrail: Guardrail, key: Key) -> ArmFigures:
+        units, fell = self.sizes[key]
+        if guardrail.kind is GuardrailKind.FALLBACK:
+            return arms.fallback((units, fell))
+        sums = self.sums.get((number, key))
+        if sums is None or not sums.units:
+            return arms.figures((units, fell), None, None)
+        off = sums.total / sums.units
+        variance = max(0.0, sums.squares - sums.units * off * off) / (sums.units - 1) if sums.units > 1 else 0.0
+        measured = (sums.units, sums.failures, self.middles[number] + off, variance)
+        counts = self.buckets.get((number, key))
+        return arms.figures((units, fell), measured, quantile(counts, guardrail.quantile) if counts else None)
+
+
+def quantile(counts: Counter[tuple[int, int]], share: float) -> float:
+    """The value below which that share of the events lies, between two neighbours where it falls there."""
+    rank = share * (counts.total() - 1)
+    low, high = math.floor(rank), math.ceil(rank)
+    seen, below = 0, 0.0
+    for value, events in sorted((_value(bucket), events) for bucket, events in counts.items() if events):
+        if seen <= low < seen + events:
+            below = value
+        if seen <= high < seen + events:
+            return below + (value - below) * (rank - low)
+        seen += events
+    return below
+
+
+def _value(bucket: tuple[int, int]) -> float:
+    sign, number = bucket
+    return sign * math.exp((number + 0.5) / FINENESS) if sign else 0.0
+
+
+# ---------------------------------------------------------------- reading
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What an account answers."""
+
+    scope: Scope
+    guardrails: tuple[Guardrail, ...]
+    split: Split
+
+    @property
+    def key(self) -> bytes:
+        """What tells it from another; names and titles do not."""
+        told = [(each.metric, each.kind, arms.threshold(each), each.worse, each.quantile) for each in self.guardrails]
+        return msgspec.msgpack.encode((self.scope, told, self.split))
+
+
+def whole(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, arrival: int) -> Account:
+    """An account read from everything that has arrived."""
+    account = Account(arrival=arrival, window=window, sizes={}, sums={}, middles={}, buckets={})
+    account.take(_read(cursor, question, window, Rows.arrived(arrival)), 1)
+    return account
+
+
+def bring_up(
+    cursor: duckdb.DuckDBPyConnection, account: Account, question: Question, window: Window, arrival: int
+) -> None:
+    """Bring an account up to what has arrived, and to a later end of the window."""
+    span: Values = {
+        "known": account.arrival,
+        "arrival": arrival,
+        "passed": _end(account.window),
+        "end": _end(window),
+        "metric": [each.metric for each in question.guardrails],
+    }
+    for statement in _NEAR:
+        values = span | place(question.scope)
+        cursor.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
+    if cursor.execute("SELECT 1 FROM touched LIMIT 1").fetchone():
+        if cursor.execute(_MET_BEFORE, {"known": account.arrival}).fetchone():
+            account.take(_read(cursor, question, account.window, Rows.near(account.arrival)), -1)
+        account.take(_read(cursor, question, window, Rows.near(arrival)), 1)
+    account.arrival, account.window = arrival, window
+
+
+def reaches(account: Account, window: Window) -> bool:
+    """Whether an account can be brought up to this window, which has no beginning: time only goes on."""
+    return _end(window) >= _end(account.window)
+
+
+def _end(window: Window) -> int:
+    return LAST if window.until is None else micros(window.until)
+
+
+_NEAR = (
+    """
+CREATE OR REPLACE TEMP TABLE touched AS
+SELECT who FROM exposures WHERE arrival > $known AND arrival <= $arrival AND happened < $end
+    AND project = $project AND environment = $environment AND flag = $flag
+UNION
+SELECT who FROM exposures WHERE happened >= $passed AND happened < $end AND arrival <= $arrival
+    AND project = $project AND environment = $environment AND flag = $flag
+UNION
+SELECT who FROM metrics WHERE arrival > $known AND arrival <= $arrival AND happened < $end
+    AND project = $project AND environment = $environment AND (list_contains($metric, metric) OR flag = $flag)
+UNION
+SELECT who FROM metrics WHERE happened >= $passed AND happened < $end AND arrival <= $arrival
+    AND project = $project AND environment = $environment AND (list_contains($metric, metric) OR flag = $flag)""",
+    """
+CREATE OR REPLACE TEMP TABLE near_exposures AS
+SELECT e.* EXCLUDE (unit, unit_name, reason, context) FROM exposures e SEMI JOIN touched USING (who)
+WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag AND e.arrival <= $arrival""",
+    """
+CREATE OR REPLACE TEMP TABLE near_metrics AS
+SELECT e.* EXCLUDE (unit, attributes) FROM metrics e SEMI JOIN touched USING (who)
+WHERE e.project = $project AND e.environment = $environment AND e.arrival <= $arrival
+    AND (list_contains($metric, e.metric) OR e.flag = $flag)""",
+)
+
+
+_MET_BEFORE = """
+SELECT 1 FROM (SELECT arrival FROM near_exposures UNION ALL SELECT arrival FROM near_metrics)
+WHERE arrival <= $known LIMIT 1"""
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows) -> Reading:
+    members.by_plans(cursor, question.scope, question.split, window, rows=rows)
+    sizes, measured = arms.measure(cursor, question.scope, question.guardrails, window, rows)
+    tails = [(n, each) for n, each in enumerate(question.guardrails) if each.kind is GuardrailKind.TAIL]
+    return Reading(sizes, measured, arms.buckets(cursor, question.scope, tails, window, rows, FINENESS))

@@ -1,0 +1,213 @@
+"""Looks read what is new: after any history, in any order of arrival, they say what a whole reading says."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.telemetry import LATER, NOON, SCOPE, Sender, assert_alike, at, measured, met
+from twokey.adapters.telemetry import DuckTelemetry
+from twokey.adapters.telemetry.accounts import Accounts
+from twokey.domain.guardrail import Guardrail, GuardrailKind, StageArms, Worse, fallback_guardrail
+from twokey.domain.telemetry import ALL_TIME, StagePlan, Window
+from twokey.engine.wire import Exposure, MetricEvent
+
+TEN = StagePlan(rule="pro-10", first_revision=18, last_revision=18, shares={"reranker": 10_000, "baseline": 90_000})
+HALF = StagePlan(rule="pro-10", first_revision=19, shares={"reranker": 50_000, "baseline": 50_000})
+GUARDRAILS = (
+    Guardrail(key="p95", metric="latency", kind=GuardrailKind.TAIL, limit=100, quantile=0.5),
+    Guardrail(key="mean", metric="latency", kind=GuardrailKind.MEAN, limit=100),
+    Guardrail(key="right", metric="right", kind=GuardrailKind.RATE, limit=0.5, worse=Worse.LOWER),
+    fallback_guardrail(),
+)
+UNITS = ["a", "b", "c", "d"]
+VARIATIONS = ["reranker", "baseline"]
+
+
+def look(store: DuckTelemetry, window: Window = ALL_TIME) -> tuple[tuple[StageArms, ...], ...]:
+    return store.arms_of_all(SCOPE, GUARDRAILS, [TEN, HALF], baseline="baseline", window=window)
+
+
+def whole(store: DuckTelemetry, window: Window = ALL_TIME) -> tuple[tuple[StageArms, ...], ...]:
+    return tuple(store.arms(SCOPE, each, [TEN, HALF], baseline="baseline", window=window) for each in GUARDRAILS)
+
+
+EXPOSURES = st.builds(
+    lambda unit, assigned, served, when, revision: met(unit, assigned, when, served=served, revision=revision),
+    st.sampled_from(UNITS),
+    st.sampled_from(VARIATIONS),
+    st.sampled_from(VARIATIONS),
+    st.integers(0, 30),
+    st.sampled_from([17, 18, 19]),
+)
+OWN = st.one_of(
+    st.just({}),
+    st.builds(
+        lambda variation, revision, rule: {
+            "flag": "profile", "variation": variation, "revision": revision, "rule": rule,
+        },
+        st.sampled_from(VARIATIONS),
+        st.sampled_from([18, 19]),
+        st.sampled_from([None, "pro-10"]),
+    ),
+)  # fmt: skip
+METRICS = st.builds(
+    lambda unit, value, when, metric, own: measured(unit, value, when, metric=metric, **own),
+    st.sampled_from(UNITS),
+    st.sampled_from([-40.0, 0.0, 1.0, 90.0, 150.0, 1e9, 1e9 + 1]),
+    st.integers(0, 30),
+    st.sampled_from(["latency", "right", "unwatched"]),
+    OWN,
+)
+Batch = tuple[list[Exposure], list[MetricEvent], int | None]
+BATCHES = st.tuples(
+    st.lists(EXPOSURES, max_size=5), st.lists(METRICS, max_size=6), st.one_of(st.none(), st.integers(0, 31))
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(BATCHES, min_size=1, max_size=5))
+def test_looking_on_the_way_changes_nothing_of_what_is_seen(batches: list[Batch]) -> None:
+    """Late, doubled and future events, stays that end, units that come back; looks at ends that only grow."""
+    store = DuckTelemetry(threads=1)
+    sender, furthest = Sender(store), 0
+    for exposures, metrics, end in batches:
+        sender.send(exposures, metrics)
+        if end is not None:
+            furthest = max(furthest, end)
+            window = Window(until=at(furthest))
+            assert_alike(look(store, window), whole(store, window))
+    assert_alike(look(store), whole(store))
+    store.close()
+
+
+def test_an_end_before_the_last_one_is_read_anew(sender: Sender, store: DuckTelemetry) -> None:
+    sender.send([met("a", "reranker", 1), met("b", "baseline", 20)], [measured("a", 150, 2), measured("b", 50, 21)])
+    assert_alike(look(store), whole(store))
+    early = Window(until=at(10))
+    assert look(store, early)[0][0].baseline.units == 0
+    assert_alike(look(store, early), whole(store, early))
+    assert_alike(look(store), whole(store))
+
+
+def test_what_retention_deletes_is_not_counted_on(sender: Sender, store: DuckTelemetry) -> None:
+    sender.send([met("a", "reranker", 1), met("b", "baseline", 20)], [measured("a", 150, 2), measured("b", 50, 21)])
+    assert look(store)[0][0].candidate.units == 1
+    store.prune(at(10))
+    assert look(store)[0][0].candidate.units == 0
+    sender.send([met("c", "reranker", 30)])
+    assert_alike(look(store), whole(store))
+
+
+def test_a_look_reads_only_the_units_of_what_is_new(
+    sender: Sender, store: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise an account would be right and useless."""
+    from twokey.adapters.telemetry import accounts, ledger
+
+    sender.send([met(f"u{each}", "baseline", each) for each in range(50)])
+    look(store)
+
+    def never(*_: object) -> None:
+        raise AssertionError("everything was read again")
+
+    monkeypatch.setattr(accounts, "whole", never)
+    near: list[int] = []
+    read = ledger._read
+
+    def counted(cursor, *rest):  # type: ignore[no-untyped-def]
+        near.append(cursor.execute("SELECT count(*) FROM touched").fetchone()[0])
+        return read(cursor, *rest)
+
+    monkeypatch.setattr(ledger, "_read", counted)
+    sender.send([met("new", "reranker", 60)], [measured("u7", 150, 61)])
+    assert look(store)[3][0].candidate.units == 1
+    assert near == [2, 2]
+    look(store)
+    assert near == [2, 2], "nothing is new"
+
+
+def test_the_least_used_question_is_forgotten_and_read_anew(sender: Sender, store: DuckTelemetry) -> None:
+    store._accounts = Accounts(most=1)
+    sender.send([met("a", "reranker", 1)], [measured("a", 150, 2)])
+    for candidate in (None, "reranker", None):
+        found = store.arms_of_all(SCOPE, GUARDRAILS, [TEN, HALF], baseline="baseline", candidate=candidate)
+        assert found[0][0].candidate.units == 1
+
+
+def test_one_that_was_cut_short_is_read_anew(
+    sender: Sender, store: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twokey.adapters.telemetry import accounts
+
+    sender.send([met("a", "reranker", 1)])
+    look(store)
+    sender.send([met("b", "reranker", 2)])
+
+    def breaks(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "bring_up", breaks)
+        with pytest.raises(RuntimeError):
+            look(store)
+    assert look(store)[0][0].candidate.units == 2
+
+
+def test_looks_while_batches_arrive_lose_and_double_nothing() -> None:
+    store = DuckTelemetry()
+    sender, done = Sender(store), threading.Event()
+    problems: list[Exception] = []
+
+    def looking() -> None:
+        try:
+            while not done.is_set():
+                look(store)
+        except Exception as problem:  # noqa: BLE001 - told by the test
+            problems.append(problem)
+
+    lookers = [threading.Thread(target=looking) for _ in range(3)]
+    for each in lookers:
+        each.start()
+    for number in range(60):
+        units = [f"u{number * 7 + each}" for each in range(20)]
+        sender.send(
+            [met(unit, VARIATIONS[len(unit) % 2], number) for unit in units],
+            [measured(unit, number, number + 1) for unit in units],
+        )
+    done.set()
+    for each in lookers:
+        each.join()
+    assert not problems
+    assert_alike(look(store), whole(store))
+    store.close()
+
+
+def test_a_file_from_before_arrivals_were_counted_is_read_on(tmp_path: Path) -> None:
+    file = tmp_path / "telemetry.duckdb"
+    store = DuckTelemetry(file)
+    Sender(store).send([met("a", "reranker", 1)], [measured("a", 150, 2)])
+    for table in ("exposures", "metrics"):
+        store._connection.execute(f"ALTER TABLE {table} DROP COLUMN arrival")
+    store.close()
+    again = DuckTelemetry(file)
+    later = Sender(again)
+    later.sent = 1
+    assert look(again)[0][0].candidate.joined_units == 1
+    later.send([met("b", "reranker", 3)], [measured("b", 50, 4)])
+    assert look(again)[0][0].candidate.joined_units == 2
+    again.close()
+
+
+def test_names_and_titles_are_no_part_of_the_question(sender: Sender, store: DuckTelemetry) -> None:
+    sender.send([met("a", "reranker", 1)])
+    look(store)
+    renamed = [msgspec.structs.replace(each, title="so much for that") for each in GUARDRAILS]
+    store.arms_of_all(SCOPE, renamed, [TEN, HALF], baseline="baseline")
+    assert len(store._accounts._places) == 1
+    assert LATER > NOON
