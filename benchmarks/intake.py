@@ -1,8 +1,8 @@
 """Telemetry through a real server, and verdicts over what came: `python -m benchmarks.intake [--write]`.
 
 Batches of 1,000 events (a fifth exposures) by HTTP over a few connections, in JSON and as OTLP, while another one asks
-for the verdicts of a case again and again; the load runs on the same cores. Then verdicts for 20 guardrails, and the
-reading of contexts, over growing stores. Compare figures of one run alone.
+for the verdicts of a case again and again; the load runs on the same cores. Then verdicts for 20 guardrails, contexts
+read and the blast radius over growing stores. Compare figures of one run alone.
 
 Options: `--seconds N` for each way of sending, `--rows N,N` the sizes of the growth curve, `--write` into the docs.
 """
@@ -20,18 +20,20 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+import duckdb
 import msgspec
 import numpy as np
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from benchmarks.report import write_section
-from benchmarks.telemetry import SIZE, START, batch, guardrails, verdicts
+from benchmarks.telemetry import SCOPE, SIZE, START, batch, guardrails, verdicts
 from tests.support.process import ServerProcess, eventually
 from tests.support.server import alertmanager_body
 from tests.support.traffic import batch_of
-from tests.support.world import ENVIRONMENT, FLAG, PROJECT
+from tests.support.world import ENVIRONMENT, FLAG, PROJECT, initial_state, support_control
 from twokey.adapters.telemetry import DuckTelemetry
-from twokey.domain.telemetry import Scope
+from twokey.domain.exposure import blast_radius
+from twokey.domain.telemetry import RecordedContext, Scope
 
 CONNECTIONS = 4
 HERE = Scope(project="bench", environment="production")
@@ -93,15 +95,22 @@ def otlp_bodies(seed: int) -> Iterator[bytes]:
 class Sender(threading.Thread):
     """One connection that sends without a pause what was made before."""
 
-    def __init__(self, server: ServerProcess, path: str, content_type: str, bodies: list[bytes], end: float) -> None:
+    def __init__(
+        self, server: ServerProcess, path: str, content_type: str, bodies: list[bytes], end: float, pace: float = 0
+    ) -> None:
+        """`pace` is how many events a second it sends; 0 for as many as it can."""
         super().__init__()
+        self.pace = pace
         self.server, self.path, self.bodies, self.end, self.sent = server, path, bodies, end, 0
         token = server.tokens["telemetry"]
         self.headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port)
-        for body in self.bodies:
+        started = time.perf_counter()
+        for number, body in enumerate(self.bodies):
+            if self.pace:
+                time.sleep(max(0.0, started + number * SIZE / self.pace - time.perf_counter()))
             if time.perf_counter() >= self.end:
                 return
             connection.request("POST", self.path, body, self.headers)
@@ -117,7 +126,12 @@ MADE = 200_000
 
 
 def through_the_server(
-    server: ServerProcess, path: str, kind: str, made: Callable[[int], Iterator[bytes]], seconds: float
+    server: ServerProcess,
+    path: str,
+    kind: str,
+    made: Callable[[int], Iterator[bytes]],
+    seconds: float,
+    pace: float = 0,
 ) -> tuple[float, list[float]]:
     """Events a second, and how long one look at a case's guardrails takes meanwhile (milliseconds)."""
     bodies = [
@@ -134,7 +148,7 @@ def through_the_server(
     with closing(server.person("mara")) as mara:
         started = time.perf_counter()
         end = started + seconds
-        senders = [Sender(server, path, kind, each, end) for each in bodies]
+        senders = [Sender(server, path, kind, each, end, pace / CONNECTIONS) for each in bodies]
         for each in senders:
             each.start()
         while time.perf_counter() < end:
@@ -162,48 +176,117 @@ def _case(server: ServerProcess) -> str:
     return case
 
 
-def growth(rows: list[int]) -> list[tuple[int, float, float]]:
-    """By size of the store: seconds for the verdicts of 20 guardrails, and for reading 100,000 contexts."""
+class Grown(msgspec.Struct):
+    """Seconds by size of the store: the first look of 20 guardrails, a look after a second's intake, contexts read."""
+
+    rows: int
+    first: float
+    again: float
+    read: float
+
+
+def growth(rows: list[int]) -> list[Grown]:
+    """What verdicts cost as the store grows."""
     found = []
-    with tempfile.TemporaryDirectory() as folder:
-        store, number = DuckTelemetry(Path(folder) / "t.duckdb"), 0
-        for size in rows:
-            while number * SIZE < size:
-                store.add(HERE, batch(number, 20), source="bench", received_at=START + timedelta(days=300))
-                number += 1
-            took = min(verdicts(store, guardrails(20)) for _ in range(3))
+    for size in rows:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "t.duckdb"
+            DuckTelemetry(file).close()
+            fill(file, size)
+            store, later = DuckTelemetry(file), START + timedelta(days=300)
+            first, again = verdicts(store, guardrails(20)), []
+            for number in range(5):
+                for each in range(60):
+                    store.add(SCOPE, batch(10**6 + 60 * number + each, 20), source="bench", received_at=later)
+                again.append(verdicts(store, guardrails(20)))
             before = time.perf_counter()
             store.contexts(HERE, limit=100_000)
-            found.append((size, took, time.perf_counter() - before))
-        store.close()
+            found.append(Grown(size, first, float(np.median(again)), time.perf_counter() - before))
+            store.close()
     return found
+
+
+_MOMENT = "1782864000000000 + i * 50000"
+_WHO = "(hash(i)::HUGEINT - 9223372036854775808)::BIGINT"
+_FILL = (
+    f"""
+INSERT INTO exposures
+SELECT 'bench', 'production', 'profile', 'all', 2, CASE WHEN i % 10 = 0 THEN 'candidate' ELSE 'baseline' END,
+       'baseline', 'u' || i, 'conversation', {_WHO}, {_MOMENT}, 'SPLIT', '{{"plan":"pro"}}', 1
+FROM range($units) t(i)""",
+    f"""
+INSERT INTO metrics
+SELECT 'bench', 'production', 'm' || ((i + k * 7) % 20), (i * 1.3 + k) % 97, 'u' || i, 'conversation', {_WHO},
+       {_MOMENT} + 1000, NULL, NULL, NULL, NULL, '{{}}', 1
+FROM range($units) t(i), range(4) s(k)""",
+)
+
+
+def fill(file: Path, rows: int) -> None:
+    """Write as many rows as asked for into a store, a fifth of them exposures, as fast as the engine can make them."""
+    with duckdb.connect(str(file)) as connection:
+        for statement in _FILL:
+            connection.execute(statement, {"units": rows // 5})
+
+
+def replays(contexts: list[int]) -> list[tuple[int, float]]:
+    """Seconds that the blast radius over so many recorded contexts takes: one flag of three rules."""
+    before, after = (initial_state(support_control(share)).snapshot() for share in (10_000, 25_000))
+    found = []
+    for size in contexts:
+        recorded = [_recorded(number) for number in range(size)]
+        took = []
+        for _ in range(3):
+            started = time.perf_counter()
+            blast_radius(before, after, (FLAG,), recorded)
+            took.append(time.perf_counter() - started)
+        found.append((size, min(took)))
+    return found
+
+
+def _recorded(number: int) -> RecordedContext:
+    context = {
+        "plan": ("free", "pro", "enterprise")[number % 3],
+        "region": ("eu", "us")[number % 2],
+        "account": f"a{number % 500}",
+        "email": f"u{number}@customer.test",
+    }
+    return RecordedContext(unit=f"c-{number}", unit_name="conversation", context=context, weight=1, at=START)
 
 
 def main() -> None:
     """Measure, print, and write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0)
-    parser.add_argument("--rows", default="100000,1000000")
+    parser.add_argument("--rows", default="100000,1000000,10000000")
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
     lines = ["| through the server | events/s | a look at the guardrails meanwhile: p50 | p99 |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         server = ServerProcess(Path(folder) / "data").start()
         try:
-            for name, path, kind, made in (
-                ("JSON, batches of 1,000", "/api/v1/telemetry", "application/json", json_bodies),
-                ("OTLP logs, exports of 1,000", "/otlp/v1/logs", "application/x-protobuf", otlp_bodies),
+            for name, path, kind, made, pace in (
+                ("JSON, batches of 1,000", "/api/v1/telemetry", "application/json", json_bodies, 0),
+                ("the same, at 60,000 events/s", "/api/v1/telemetry", "application/json", json_bodies, 60_000),
+                ("the same, at 30,000 events/s", "/api/v1/telemetry", "application/json", json_bodies, 30_000),
+                ("OTLP logs, exports of 1,000", "/otlp/v1/logs", "application/x-protobuf", otlp_bodies, 0),
             ):
-                rate, looks = through_the_server(server, path, kind, made, chosen.seconds)
+                rate, looks = through_the_server(server, path, kind, made, chosen.seconds, pace)
                 p50, p99 = np.quantile(looks, [0.5, 0.99])
                 lines.append(f"| {name} | {rate:,.0f} | {p50:.0f} ms | {p99:.0f} ms |")
         finally:
             server.stop()
-    lines += ["", "| rows | verdicts for 20 guardrails | 100,000 contexts read |", "|---|---|---|"]
     lines += [
-        f"| {size:,} | {took:.2f} s | {read:.2f} s |"
-        for size, took, read in growth([int(each) for each in chosen.rows.split(",")])
+        "",
+        "| rows | first look at 20 guardrails | a look after 60,000 more | 100,000 contexts read |",
+        "|---|---|---|---|",
     ]
+    lines += [
+        f"| {each.rows:,} | {each.first:.2f} s | {each.again:.2f} s | {each.read:.2f} s |"
+        for each in growth([int(each) for each in chosen.rows.split(",")])
+    ]
+    lines += ["", "| contexts | blast radius |", "|---|---|"]
+    lines += [f"| {size:,} | {took:.2f} s |" for size, took in replays([1_000, 10_000, 100_000])]
     print("\n".join(lines))
     if chosen.write:
         write_section("intake", "\n".join(lines))

@@ -33,6 +33,7 @@ PAGES = {
     ("proposal", "show", "c"): ("proposals/c", views.proposal()),
     ("proposal", "list"): ("proposals", [views.proposal_row()]),
     ("change", "show", "c"): ("changes/c", views.change()),
+    ("change", "reach", "c"): ("changes/c/reach", views.reach()),
     ("change", "list"): ("changes", [views.change()]),
     ("audit", "list"): ("audit", [views.entry()]),
     ("token", "list"): ("tokens", [views.token()]),

@@ -40,6 +40,7 @@ READS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "proposal-show-joint": (("proposal", "show", PROPOSAL), f"proposals/{PROPOSAL}", views.joint()),
     "change-list": (("change", "list"), "changes", [views.change()]),
     "change-show": (("change", "show", "change-1"), "changes/change-1", views.change()),
+    "change-reach": (("change", "reach", "change-1"), "changes/change-1/reach", views.reach()),
     "audit-list": (("audit", "list"), "audit", [views.entry(41), views.entry(42, outcome="refused")]),
     "audit-verify": (("audit", "verify"), "audit/verify", HOLDS),
     "token-list": (("token", "list"), "tokens", [views.token()]),

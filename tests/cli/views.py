@@ -60,6 +60,18 @@ def flag(**changes: Any) -> dict[str, Any]:
     return view.model_copy(update=changes).model_dump(mode="json")
 
 
+def reach() -> list[dict[str, Any]]:
+    shares = [
+        m.VariationShareView(variation="baseline", predicted=0.994, observed=0.962, differs=True),
+        m.VariationShareView(variation="reranker_v2", predicted=0.006, observed=0.038, differs=True),
+    ]
+    view = m.ReachView(
+        flag=FLAG, since=ago(60), until=NOW, predicted_units=2000, observed_units=1210, variations=shares,
+        sentence="not as predicted: baseline 96.2 % and not 99.4 %, on 1,210 units since and 2,000 replayed",
+    )  # fmt: skip
+    return [view.model_dump(mode="json")]
+
+
 def explanation() -> dict[str, Any]:
     return m.ExplainView(
         value="reranker_v2", variation="reranker_v2", reason="SPLIT", rule="pro-10", revision=18, error=None,
@@ -128,6 +140,11 @@ def proposal(**changes: Any) -> dict[str, Any]:
             transitions=[
                 m.TransitionView(flag=FLAG, before="reranker_v2", after="baseline", units=188, share=0.094),
                 m.TransitionView(flag=FLAG, before="baseline", after="baseline", units=1812, share=0.906),
+            ],
+            changed_traffic=0.104,
+            by_rule=[
+                m.RuleMoveView(flag=FLAG, before="pro-10", after="DEFAULT", units=170),
+                m.RuleMoveView(flag=FLAG, before="eu-trial", after="DEFAULT", units=18),
             ],
             by_attribute={"plan": {"pro": 150, "enterprise": 38}},
         ),

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from tests.support.states import PROFILE, article_state, boolean_flag, control, split, state_of
 from twokey.domain import operation as op
 from twokey.domain.control import State
@@ -68,6 +70,23 @@ def test_a_unit_counts_once_however_often_it_was_seen() -> None:
     before = article_state()
     done = op.kill_switch(before, KEY)
     assert radius(before, done, heavy) == radius(before, done, PAYING)
+
+
+def test_changed_units_are_told_by_what_decides_for_them() -> None:
+    before = article_state()
+    found = radius(before, op.kill_switch(before, KEY), STAFF + PAYING + FREE)
+    had = {each.before: each.units for each in found.by_rule}
+    assert had["internal"] == 10
+    assert sum(had.values()) == found.changed_units
+    assert {each.after for each in found.by_rule} == {"DISABLED"}
+
+
+def test_traffic_is_weighed_by_how_often_each_unit_asked() -> None:
+    before = article_state()
+    heavy = tuple(msgspec.structs.replace(each, weight=90) for each in STAFF)
+    found = radius(before, op.kill_switch(before, KEY), heavy + FREE)
+    assert found.changed_units == 10
+    assert found.changed_traffic == 10 * 90 / (10 * 90 + 90 * 3)
 
 
 def test_nothing_recorded_gives_zeros_and_no_division_by_them() -> None:

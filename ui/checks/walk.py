@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 
@@ -74,6 +75,9 @@ def the_last_key_applies_and_the_case_closes(browser: Browser) -> list[Watched]:
     dialog.get_by_label("Your password").press("Enter")
     expect(page.get_by_text("2 of 2 turned")).to_be_visible()
     expect(page.get_by_role("heading", name="The change", exact=True)).to_be_visible()
+    expect(page.get_by_text("as predicted, on 1,630 units since")).to_be_visible()
+    if shots := os.environ.get("TWOKEY_SHOTS"):
+        page.screenshot(path=f"{shots}/proposal-applied.png", full_page=True)
     expect(other.page.get_by_text("2 of 2 turned")).to_be_visible()
     expect(other.page.get_by_text("Step 6 of 7")).to_be_visible()
     _close(other)

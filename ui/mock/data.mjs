@@ -227,6 +227,8 @@ export const blastRadius = {
   share_before: 0.1004,
   share_after: 0.0044,
   transitions: [{ flag: FLAG, before: 'reranker_v2', after: 'baseline', units: 462, share: 0.096 }],
+  changed_traffic: 0.112,
+  by_rule: [{ flag: FLAG, before: 'pro-10', after: 'DEFAULT', units: 462 }],
   by_attribute: {
     plan: { pro: 388, enterprise: 74 },
     region: { 'eu-west': 301, 'us-east': 161 },

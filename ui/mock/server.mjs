@@ -207,6 +207,25 @@ const ROUTES = [
   ],
   ['GET', /^\/policy$/, () => ok(POLICIES)],
   ['GET', /^\/policy\/matrix$/, () => ok(MATRIX)],
+  [
+    'GET',
+    /^\/changes\/[^/]+\/reach$/,
+    () =>
+      ok([
+        {
+          flag: 'support_answer_profile',
+          since: data.ago(25),
+          until: data.ago(0),
+          predicted_units: 4812,
+          observed_units: 1630,
+          variations: [
+            { variation: 'baseline', predicted: 0.9956, observed: 0.996, differs: false },
+            { variation: 'reranker_v2', predicted: 0.0044, observed: 0.004, differs: false },
+          ],
+          sentence: 'as predicted, on 1,630 units since and 4,812 replayed',
+        },
+      ]),
+  ],
   ['GET', /^\/changes\/[^/]+$/, () => (state.change ? ok(state.change) : notFound('change'))],
   [
     'POST',

@@ -11,7 +11,7 @@ Rules kept here:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ import msgspec
 from twokey.domain.telemetry import RecordedContext
 from twokey.engine import TARGETING_KEY, Snapshot, evaluate
 
-__all__ = ["FALLBACK", "BlastRadius", "FlagShare", "RecordedContext", "Transition", "blast_radius"]
+__all__ = ["FALLBACK", "BlastRadius", "FlagShare", "RecordedContext", "RuleMove", "Transition", "blast_radius"]
 
 FALLBACK = "(fallback)"
 """Stands for the default that the application passes where a flag is not published. No variation can have this key."""
@@ -41,6 +41,18 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     share: float
 
 
+class RuleMove(msgspec.Struct, frozen=True, kw_only=True):
+    """How many replayed units whose variation changes were decided by one rule before and by which after.
+
+    Where no rule decides, the reason stands for it (`DEFAULT`, `SPLIT`, `DISABLED`).
+    """
+
+    flag: str
+    before: str
+    after: str
+    units: int
+
+
 class FlagShare(msgspec.Struct, frozen=True, kw_only=True):
     """The share (0 to 1) of replayed units that one flag gives something other than its baseline."""
 
@@ -53,7 +65,8 @@ class BlastRadius(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Whom a change reaches, by replay. Shares are 0 to 1 of `sampled_units`.
 
     `changed_units` get another variation of at least one flag; `share_before` and `share_after` are exposed by at least
-    one. `by_attribute` counts the changed units by the values of the attributes they were recorded with.
+    one. `changed_traffic` is the share of all recorded evaluations that were those of changed units. `by_rule` and
+    `by_attribute` count the changed units by what decides for them, and by the attributes they were recorded with.
     """
 
     sampled_units: int
@@ -64,76 +77,106 @@ class BlastRadius(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     share_after: float = 0.0
     shares: tuple[FlagShare, ...] = ()
     transitions: tuple[Transition, ...] = ()
+    changed_traffic: float = 0.0
+    by_rule: tuple[RuleMove, ...] = ()
     by_attribute: dict[str, dict[str, int]] = {}
 
 
-class _Replay(NamedTuple):
-    """One unit: what each flag gives before and after, in the order of the flags."""
+class _Got(NamedTuple):
+    """What one flag gave one unit, and by which rule (else for which reason)."""
 
-    context: Mapping[str, Any]
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    variation: str
+    rule: str
+
+
+class _Replay(NamedTuple):
+    """One unit that changed: what each flag gives before and after, in the order of the flags."""
+
+    recorded: RecordedContext
+    before: list[_Got]
+    after: list[_Got]
 
 
 def blast_radius(
     before: Snapshot, after: Snapshot, flags: Sequence[str], contexts: Sequence[RecordedContext]
 ) -> BlastRadius:
     """Replay the contexts against both snapshots for these flags."""
-    replays = [_replay(before, after, flags, each) for each in contexts]
-    changed = [each for each in replays if each.before != each.after]
-    total = len(replays)
-    exposed_before = [_exposed(before, flags, each.before) for each in replays]
-    exposed_after = [_exposed(after, flags, each.after) for each in replays]
+    had, has = _Side(before, flags), _Side(after, flags)
+    changed: list[_Replay] = []
+    for recorded in contexts:
+        context = {recorded.unit_name: recorded.unit, **recorded.context}
+        one, other = had.replay(context), has.replay(context)
+        if any(x.variation != y.variation for x, y in zip(one, other, strict=True)):
+            changed.append(_Replay(recorded, one, other))
+    total = len(contexts)
+    traffic = sum(each.weight for each in contexts)
     return BlastRadius(
         sampled_units=total,
         since=min((each.at for each in contexts), default=None),
         until=max((each.at for each in contexts), default=None),
         changed_units=len(changed),
-        share_before=_share(sum(map(any, exposed_before)), total),
-        share_after=_share(sum(map(any, exposed_after)), total),
+        changed_traffic=_share(sum(each.recorded.weight for each in changed), traffic),
+        share_before=_share(had.exposed, total),
+        share_after=_share(has.exposed, total),
         shares=tuple(
-            FlagShare(
-                flag=flag,
-                before=_share(sum(each[index] for each in exposed_before), total),
-                after=_share(sum(each[index] for each in exposed_after), total),
-            )
+            FlagShare(flag=flag, before=_share(had.by_flag[index], total), after=_share(has.by_flag[index], total))
             for index, flag in enumerate(flags)
         ),
         transitions=_transitions(flags, changed, total),
+        by_rule=_by_rule(flags, changed),
         by_attribute=_by_attribute(
-            [each.context for each in changed], {TARGETING_KEY, *(c.unit_name for c in contexts)}
+            [each.recorded.context for each in changed], {TARGETING_KEY, *(c.unit_name for c in contexts)}
         ),
     )
 
 
-def _replay(before: Snapshot, after: Snapshot, flags: Sequence[str], recorded: RecordedContext) -> _Replay:
-    context = {**recorded.context, recorded.unit_name: recorded.context.get(recorded.unit_name, recorded.unit)}
-    return _Replay(
-        context=recorded.context,
-        before=tuple(evaluate(before, flag, context).variation or FALLBACK for flag in flags),
-        after=tuple(evaluate(after, flag, context).variation or FALLBACK for flag in flags),
-    )
+class _Side:
+    """One snapshot, and how many units it exposed: by any of the flags, and by each."""
 
+    def __init__(self, snapshot: Snapshot, flags: Sequence[str]) -> None:
+        self._snapshot = snapshot
+        self._baselines = [(flag, snapshot.flags[flag].baseline if flag in snapshot.flags else None) for flag in flags]
+        self.exposed, self.by_flag = 0, [0] * len(flags)
 
-def _exposed(snapshot: Snapshot, flags: Sequence[str], given: tuple[str, ...]) -> tuple[bool, ...]:
-    return tuple(
-        flag in snapshot.flags and variation != snapshot.flags[flag].baseline
-        for flag, variation in zip(flags, given, strict=True)
-    )
+    def replay(self, context: Mapping[str, Any]) -> list[_Got]:
+        """What each flag gives this unit."""
+        given: list[_Got] = []
+        exposed = False
+        for index, (flag, baseline) in enumerate(self._baselines):
+            found = evaluate(self._snapshot, flag, context)
+            variation = found.variation or FALLBACK
+            given.append(_Got(variation, found.rule or found.reason))
+            if baseline is not None and variation != baseline:
+                exposed = True
+                self.by_flag[index] += 1
+        self.exposed += exposed
+        return given
 
 
 def _transitions(flags: Sequence[str], changed: Sequence[_Replay], total: int) -> tuple[Transition, ...]:
-    counted = Counter(
-        (flag, each.before[index], each.after[index])
-        for each in changed
-        for index, flag in enumerate(flags)
-        if each.before[index] != each.after[index]
-    )
-    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    counted = Counter((flag, one.variation, other.variation) for flag, one, other in _moves(flags, changed))
     return tuple(
         Transition(flag=flag, before=one, after=other, units=units, share=_share(units, total))
-        for (flag, one, other), units in ordered[:MAX_TRANSITIONS]
+        for (flag, one, other), units in _first(counted)
     )
+
+
+def _by_rule(flags: Sequence[str], changed: Sequence[_Replay]) -> tuple[RuleMove, ...]:
+    counted = Counter((flag, one.rule, other.rule) for flag, one, other in _moves(flags, changed))
+    return tuple(
+        RuleMove(flag=flag, before=one, after=other, units=units) for (flag, one, other), units in _first(counted)
+    )
+
+
+def _moves(flags: Sequence[str], changed: Sequence[_Replay]) -> Iterator[tuple[str, _Got, _Got]]:
+    for each in changed:
+        for flag, one, other in zip(flags, each.before, each.after, strict=True):
+            if one.variation != other.variation:
+                yield flag, one, other
+
+
+def _first(counted: Counter[tuple[str, str, str]]) -> list[tuple[tuple[str, str, str], int]]:
+    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MAX_TRANSITIONS]
 
 
 def _by_attribute(contexts: Sequence[Mapping[str, Any]], units: set[str]) -> dict[str, dict[str, int]]:

@@ -82,6 +82,8 @@ export const edit = (id: string, body: T.EditProposal) => move(id, 'edit', body)
 export const apply = (id: string, body: T.Prove) => move(id, 'apply', body);
 export const withdraw = (id: string) => move(id, 'withdraw', undefined);
 
+export const changeReach = (id: string, signal?: AbortSignal) =>
+  get<T.ReachView[]>(`/changes/${part(id)}/reach`, signal);
 export const change = (id: string, signal?: AbortSignal) => get<T.ChangeView>(`/changes/${part(id)}`, signal);
 export const reverse = (id: string, body: T.ReverseChange) =>
   post<T.ReverseResult>(`/changes/${part(id)}/reverse`, body);

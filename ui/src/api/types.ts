@@ -532,7 +532,9 @@ export interface BlastRadiusView {
   changed_units: number;
   share_before: number;
   share_after: number;
+  changed_traffic: number;
   transitions: TransitionView[];
+  by_rule: RuleMoveView[];
   by_attribute: Record<string, Record<string, number>>;
 }
 
@@ -697,6 +699,17 @@ export interface Prove extends Proven {
   note?: string;
 }
 
+/** One flag after a change: what was predicted by replay, what those who met it since have got (0 to 1). */
+export interface ReachView {
+  flag: string;
+  since: Timestamp;
+  until: Timestamp;
+  predicted_units: number;
+  observed_units: number;
+  variations: VariationShareView[];
+  sentence: string;
+}
+
 export interface Reject extends Proven {
   digest: string;
   note: string;
@@ -716,12 +729,27 @@ export interface ReverseResult {
   sentence: string;
 }
 
+/** Units that change, by what decides for them before and after: a rule, else the reason. */
+export interface RuleMoveView {
+  flag: string;
+  before: string;
+  after: string;
+  units: number;
+}
+
 export interface TransitionView {
   flag: string;
   before: string;
   after: string;
   units: number;
   share: number;
+}
+
+export interface VariationShareView {
+  variation: string;
+  predicted: number;
+  observed: number;
+  differs: boolean;
 }
 
 /** A way back: in words, with its computed effect; `approved_with_it` when it needs no approval of its own. */

@@ -157,8 +157,9 @@ def bring_up(
     for statement in _NEAR:
         values = span | place(question.scope)
         cursor.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
-    if cursor.execute("SELECT 1 FROM touched LIMIT 1").fetchone():
-        if cursor.execute(_MET_BEFORE, {"known": account.arrival}).fetchone():
+    touched, before = cursor.execute(_FOUND, {"known": account.arrival}).fetchone() or (False, False)
+    if touched:
+        if before:
             account.take(_read(cursor, question, account.window, Rows.near(account.arrival)), -1)
         account.take(_read(cursor, question, window, Rows.near(arrival)), 1)
     account.arrival, account.window = arrival, window
@@ -199,9 +200,10 @@ WHERE e.project = $project AND e.environment = $environment AND e.arrival <= $ar
 )
 
 
-_MET_BEFORE = """
-SELECT 1 FROM (SELECT arrival FROM near_exposures UNION ALL SELECT arrival FROM near_metrics)
-WHERE arrival <= $known LIMIT 1"""
+_FOUND = """
+SELECT EXISTS (FROM touched),
+       EXISTS (SELECT 1 FROM near_exposures WHERE arrival <= $known UNION ALL
+               SELECT 1 FROM near_metrics WHERE arrival <= $known)"""
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows) -> Reading:

@@ -78,7 +78,7 @@ def place(scope: Scope) -> Values:
 # ---------------------------------------------------------------- by plans
 
 _BY_PLANS = """
-CREATE OR REPLACE TEMP TABLE everyone AS
+CREATE OR REPLACE TEMP TABLE {made} AS
 WITH plans AS (
     SELECT unnest($plan_stage::BIGINT[]) AS stage, unnest($plan_rule::VARCHAR[]) AS rule,
            unnest($plan_first::BIGINT[]) AS first_revision, unnest($plan_last::BIGINT[]) AS last_revision
@@ -161,10 +161,10 @@ def by_plans(
     contexts: bool = False,
     rows: Rows = EVERYTHING,
 ) -> None:
-    """Fill `members` with the units of both arms of every plan; with their contexts where cohorts are asked for."""
-    statement = rows.over(_BY_PLANS, context="e.context" if contexts else "NULL::VARCHAR")
+    """Fill `members` with the units of both arms of every plan; with `contexts`, `everyone`, to be cut by cohort."""
+    made, context = ("everyone", "e.context") if contexts else ("members", "NULL::VARCHAR")
+    statement = rows.over(_BY_PLANS, made=made, context=context)
     cursor.execute(statement, place(scope) | window_values(window) | split.values())
-    cursor.execute("CREATE OR REPLACE TEMP TABLE members AS SELECT * FROM everyone")
 
 
 _BY_COHORT = """

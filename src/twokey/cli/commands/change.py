@@ -13,7 +13,7 @@ from twokey.cli.output import answer, aside, facts, mention_limit, say, section
 from twokey.cli.runtime import runtime
 from twokey.cli.server import connect, path
 
-app = typer.Typer(no_args_is_help=True, help="Changes: list, show, reverse.")
+app = typer.Typer(no_args_is_help=True, help="Changes: list, show, reach, reverse.")
 Id = Annotated[str, typer.Argument(help="The change's id.")]
 
 
@@ -52,6 +52,18 @@ def show_change(id: Id, json: options.Json = False) -> None:
     from twokey.cli.pages.records import change_page
 
     return change_page(view)
+
+
+@app.command("reach")
+def reach_of_change(id: Id, json: options.Json = False) -> None:
+    """Compare whom a change was to reach with whom it has reached."""
+    with connect(runtime()) as server:
+        found = server.get(path("changes", id, "reach"))
+    if json:
+        return answer(found)
+    from twokey.cli.pages.records import reach_page
+
+    return reach_page(found)
 
 
 @app.command("reverse")

@@ -126,8 +126,9 @@ def _radius(radius: View | None) -> list[str]:
     if radius is None or not radius["sampled_units"]:
         return ["not known: no recorded contexts could be replayed"]
     before, after = (f"{radius[name] * 100:.3g} %" for name in ("share_before", "share_after"))
+    traffic = f"{radius['changed_traffic'] * 100:.3g} %"
     head = (
-        f"{radius['changed_units']:,} of {radius['sampled_units']:,} replayed units change: "
+        f"{radius['changed_units']:,} of {radius['sampled_units']:,} replayed units change ({traffic} of evaluations): "
         f"{before} get something other than the baseline now, {after} would then"
     )
     moves = [
@@ -135,7 +136,11 @@ def _radius(radius: View | None) -> list[str]:
         for each in radius["transitions"]
         if each["before"] != each["after"]
     ]
-    return [head, *moves]
+    rules = [
+        f"{each['units']:,} units of {each['flag']}: by {each['before']}, then by {each['after']}"
+        for each in radius["by_rule"]
+    ]
+    return [head, *moves, *(rules if len(rules) > 1 else ())]
 
 
 def _way(name: str, way: View) -> str:

@@ -42,6 +42,20 @@ def change_page(change: View) -> None:
     )
 
 
+def reach_page(flags: Sequence[View]) -> None:
+    """What was predicted for each flag's units, and what they have got since."""
+    if not flags:
+        say("It published no flag that somebody could meet.")
+    for each in flags:
+        heading(each["flag"], each["sentence"])
+        table(("VARIATION", "PREDICTED", "OBSERVED", ""), (_shares(share) for share in each["variations"]))
+
+
+def _shares(share: View) -> list[str]:
+    predicted, observed = (f"{share[name] * 100:.1f} %" for name in ("predicted", "observed"))
+    return [share["variation"], predicted, observed, "differs" if share["differs"] else ""]
+
+
 def entry_table(entries: Sequence[View]) -> None:
     """Audit entries."""
     table(

@@ -12,10 +12,10 @@ from twokey.domain.change import Change
 from twokey.domain.drafting import Draft
 from twokey.domain.identity import Actor, Scope
 from twokey.ports import UnitOfWork
-from twokey.steps import draft_proposal, reverse_change
+from twokey.steps import compare_reach, draft_proposal, reverse_change
 from twokey.surfaces.calls import Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.case_views import change_view
-from twokey.surfaces.http_api.models import ChangeView, ReverseChange, ReverseResult
+from twokey.surfaces.http_api.models import ChangeView, ReachView, ReverseChange, ReverseResult
 
 router = APIRouter(prefix="/changes", tags=["changes"], route_class=StrictBodies)
 Reads = Annotated[Actor, reads(Scope.FLAGS_READ)]
@@ -39,6 +39,16 @@ def show_change(id: str, actor: Reads, services: Serves) -> ChangeView:
         change = uow.changes.get(id)
         check_reach(actor, change.project, change.environment)
         return _view(uow, change)
+
+
+@router.get("/{id}/reach")
+def show_reach(id: str, actor: Reads, services: Serves) -> list[ReachView]:
+    """Whom it was to reach, by replay, and whom it has reached since: one comparison a flag."""
+    with services.store.read() as uow:
+        change = uow.changes.get(id)
+        check_reach(actor, change.project, change.environment)
+    found = compare_reach.compare(services.store, services.telemetry, id)
+    return [ReachView.model_validate(msgspec.to_builtins(each)) for each in found]
 
 
 @router.post("/{id}/reverse")

@@ -28,6 +28,7 @@ from twokey.surfaces.http_api.models import (
     PlanView,
     ProposalRow,
     ProposalView,
+    RuleMoveView,
     TransitionView,
     WayView,
 )
@@ -276,6 +277,11 @@ def blast_radius_view(radius: BlastRadius | None) -> BlastRadiusView | None:
                 flag=each.flag, before=str(each.before), after=str(each.after), units=each.units, share=each.share
             )
             for each in radius.transitions
+        ],
+        changed_traffic=radius.changed_traffic,
+        by_rule=[
+            RuleMoveView(flag=each.flag, before=each.before, after=each.after, units=each.units)
+            for each in radius.by_rule
         ],
         by_attribute={key: dict(values) for key, values in radius.by_attribute.items()},
     )

@@ -32,6 +32,15 @@ class TransitionView(Model):
     share: float
 
 
+class RuleMoveView(Model):
+    """Units that change, by what decides for them before and after: a rule, else the reason."""
+
+    flag: str
+    before: str
+    after: str
+    units: int
+
+
 class BlastRadiusView(Model):
     """Replay of recorded contexts before and after. Shares are 0 to 1 of the sampled units."""
 
@@ -41,7 +50,9 @@ class BlastRadiusView(Model):
     changed_units: int
     share_before: float
     share_after: float
+    changed_traffic: float
     transitions: list[TransitionView]
+    by_rule: list[RuleMoveView]
     by_attribute: dict[str, dict[str, int]]
 
 
@@ -231,6 +242,25 @@ class ReverseResult(Model):
     change: str | None
     proposal: str | None
     together: list[str] = Field(default_factory=list)
+    sentence: str
+
+
+class VariationShareView(Model):
+    variation: str
+    predicted: float
+    observed: float
+    differs: bool
+
+
+class ReachView(Model):
+    """One flag after a change: what was predicted by replay, what those who met it since have got (0 to 1)."""
+
+    flag: str
+    since: datetime
+    until: datetime
+    predicted_units: int
+    observed_units: int
+    variations: list[VariationShareView]
     sentence: str
 
 
