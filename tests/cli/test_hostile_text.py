@@ -34,6 +34,8 @@ PAGES = {
     ("proposal", "list"): ("proposals", [views.proposal_row()]),
     ("change", "show", "c"): ("changes/c", views.change()),
     ("change", "reach", "c"): ("changes/c/reach", views.reach()),
+    ("experiment", "list"): ("projects/support/environments/production/experiments", [views.experiment()]),
+    ("experiment", "show", "c"): ("projects/support/environments/production/flags/c/experiments", [views.experiment()]),
     ("change", "list"): ("changes", [views.change()]),
     ("audit", "list"): ("audit", [views.entry()]),
     ("token", "list"): ("tokens", [views.token()]),
@@ -46,6 +48,7 @@ PAGES = {
 def test_no_page_lets_it_through(ines: Person, command: tuple[str, ...], json: list[str]) -> None:
     path, view = PAGES[command]
     ines.server.on("GET", path, fill(view)).on("GET", "cases/c/series", [views.series()])
+    ines.server.on("GET", "environments", [views.environment().model_dump(mode="json")])
     shown = ines.runs(*command, *json)
     assert shown.code == 0, shown.err
     assert is_harmless(shown.out + shown.err)

@@ -41,6 +41,12 @@ READS: dict[str, tuple[tuple[str, ...], str, Any]] = {
     "change-list": (("change", "list"), "changes", [views.change()]),
     "change-show": (("change", "show", "change-1"), "changes/change-1", views.change()),
     "change-reach": (("change", "reach", "change-1"), "changes/change-1/reach", views.reach()),
+    "experiment-list": (("experiment", "list"), f"{PLACE}/experiments", [views.experiment()]),
+    "experiment-show": (
+        ("experiment", "show", views.FLAG),
+        f"{PLACE}/flags/{views.FLAG}/experiments",
+        [views.experiment(), views.experiment(key="first", ended_at=views.ago(900).isoformat(), marks=[])],
+    ),
     "audit-list": (("audit", "list"), "audit", [views.entry(41), views.entry(42, outcome="refused")]),
     "audit-verify": (("audit", "verify"), "audit/verify", HOLDS),
     "token-list": (("token", "list"), "tokens", [views.token()]),

@@ -325,3 +325,31 @@ def entry(index: int = 0, **changes: Any) -> dict[str, Any]:
 def problem(status: int, title: str, detail: str, **more: Any) -> dict[str, Any]:
     """An RFC 9457 problem."""
     return {"type": "urn:twokey:problem:x", "title": title, "status": status, "detail": detail, **more}
+
+
+def experiment(**changes: Any) -> dict[str, Any]:
+    verdict = m.VerdictView(
+        guardrail="primary", status="inconclusive", sentence="", reason="too_early", observational=False, e_value=2.0,
+        interval=[1.12, 1.41], alpha=0.025, margin=0.25, candidate_value=0.52, baseline_value=0.41,
+        candidate_units=1490, baseline_units=1510, fallback_share=0.0, method="label test",
+        version="twokey-evidence-2", stages=[],
+    )  # fmt: skip
+    view = m.ExperimentView(
+        key="reranker", flag=FLAG, hypothesis="reranked passages solve more questions at once",
+        candidate="reranker_v2", baseline="baseline", rule="pro-10", audience="plan in (pro, enterprise)",
+        split="50 % reranker_v2, 50 % baseline",
+        primary=m.PrimaryView(
+            metric="solved", kind="rate", better="higher", limit=0.5, title="solved at once", unit_label=""
+        ),
+        ends=None, began_at=ago(600), began_by="change-7k2m9qa3xv4b", ended_at=None, finding="better",
+        advice="inconclusive", sentence="solved at once: 52 % on the candidate, 41 % on the baseline (1,490 and 1,510 "
+        "units); the difference is between +12 % and +41 % (95 % sure, at any number of looks)",
+        because="the hypothesis holds; it is too early for p95_latency", interval=[1.12, 1.41],
+        alpha=0.05, verdict=verdict, guardrails=[verdict.model_copy(update={"sentence": "p95 latency: too early"})],
+        marks=[
+            m.MarkView(
+                at=ago(30), what="its guardrails were changed", change="change-2", justification="counted twice before"
+            )
+        ],
+    )  # fmt: skip
+    return view.model_copy(update=changes).model_dump(mode="json")

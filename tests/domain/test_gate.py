@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.states import running
 from tests.support.world import FLAG, START, initial_state, support_control
 from twokey.adapters.cedar import gatekeeper
 from twokey.domain.approval import Answer, Approval, Proof, fill
@@ -18,7 +19,7 @@ from twokey.domain.drafting import Basis, Draft, compose
 from twokey.domain.errors import Invalid, Refused
 from twokey.domain.gate import Circumstances, Gate, GateStatus, combine, evaluate
 from twokey.domain.identity import ANALYST, SCHEDULE, Actor, ActorKind, Role
-from twokey.domain.operation import Action, ArchiveFlag, Effect, Operation, SetMetrics, SetWeights
+from twokey.domain.operation import Action, ArchiveFlag, Effect, Operation, SetExperiment, SetWeights
 from twokey.domain.permission import Question, Rules, Ruling
 from twokey.domain.policy import ROWS, Environment, required_roles, row_for
 from twokey.domain.proposal import ApplyMode, Proposal, is_sealed, seal
@@ -177,11 +178,13 @@ def test_the_row_is_chosen_by_what_the_operations_do() -> None:
 
 
 def test_an_assistant_may_only_warn_of_a_change_of_metrics() -> None:
-    running = initial_state(msgspec.structs.replace(support_control(), metrics=("manual_correction",)))
-    change = SetMetrics(flag=FLAG, metrics=("answer_latency_ms",))
+    state = initial_state(
+        msgspec.structs.replace(support_control(), experiment=running("solved", "reranker_v2", "pro-10"))
+    )
+    change = SetExperiment(flag=FLAG, experiment=running("reopened", "reranker_v2", "pro-10"))
     with pytest.raises(Refused, match="warn"):
-        proposal(change, state=running)
-    by_person = proposal(change, by=MARA, state=running)
+        proposal(change, state=state)
+    by_person = proposal(change, by=MARA, state=state)
     assert "justification" in gate(by_person, *both(by_person)).sentence
 
 

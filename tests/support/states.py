@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from tests.engine.strategies import ATTRIBUTES, UNITS, VALUE_STRATEGIES, clauses, flags, serves, snapshots
 from twokey.domain import operation as op
 from twokey.domain.control import Control, Kind, State, Surface, Upkeep
+from twokey.domain.experiment import Better, Experiment, Primary
 from twokey.domain.guardrail import Guardrail, GuardrailKind
 from twokey.engine import (
     WEIGHT_TOTAL,
@@ -149,12 +150,23 @@ def controls_of(draw: st.DrawFn, flag: Flag) -> Control:
         guardrails=draw(guardrails),
         caution=tuple(draw(st.lists(st.sampled_from(names), max_size=4, unique=True))),
         upkeep=draw(st.dictionaries(st.sampled_from(things), upkeeps, max_size=2)),
-        metrics=draw(metric_names),
+        experiment=draw(experiments),
     )
 
 
 upkeeps = st.builds(Upkeep, owner=st.sampled_from(NAMES), review_date=st.sampled_from(DATES))
-metric_names = st.lists(st.sampled_from(["latency", "corrections"]), max_size=2, unique=True).map(tuple)
+experiments = st.one_of(
+    st.none(),
+    st.builds(
+        lambda metric: Experiment(
+            key="exp-1",
+            hypothesis="more are solved",
+            candidate="b",
+            primary=Primary(metric=metric, kind=GuardrailKind.RATE, better=Better.HIGHER),
+        ),
+        st.sampled_from(["solved", "clicks"]),
+    ),
+)
 guardrails = st.lists(
     st.builds(
         Guardrail,
@@ -400,8 +412,14 @@ def _edit_control(draw: st.DrawFn, known: State) -> op.Operation:
     return op.EditControl(flag=flag.key, **{name: getattr(other, name) for name in given})
 
 
-def _set_metrics(draw: st.DrawFn, known: State) -> op.Operation:
-    return op.SetMetrics(flag=_flag(draw, known).key, metrics=draw(metric_names))
+def _set_experiment(draw: st.DrawFn, known: State) -> op.Operation:
+    return op.SetExperiment(flag=_flag(draw, known).key, experiment=draw(experiments))
+
+
+def running(metric: str = "clicks", candidate: str = "on", rule: str | None = None) -> Experiment:
+    """An experiment that is judged by that metric."""
+    primary = Primary(metric=metric, kind=GuardrailKind.RATE, better=Better.HIGHER)
+    return Experiment(key="exp-1", hypothesis="more are solved", candidate=candidate, primary=primary, rule=rule)
 
 
 BUILD: dict[str, Build] = {name: globals()[f"_{name}"] for name in op.NAMES}

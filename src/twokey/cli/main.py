@@ -24,6 +24,7 @@ from twokey.cli.commands import (
     case,
     change,
     environment,
+    experiment,
     flag,
     govern,
     house,
@@ -67,6 +68,7 @@ app.add_typer(case.app, name="case")
 app.add_typer(proposal.app, name="proposal")
 app.add_typer(change.app, name="change")
 app.add_typer(rollout.app, name="rollout")
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.add_typer(access.tokens, name="token")

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from twokey.domain.experiment import Experiment
 from twokey.domain.guardrail import Guardrail
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import Flag, Segment
@@ -68,7 +69,7 @@ class Control(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     caution: tuple[str, ...] = ()
     schema: dict[str, Any] | None = None
     upkeep: dict[str, Upkeep] = {}
-    metrics: tuple[str, ...] = ()
+    experiment: Experiment | None = None
     archived: bool = False
 
     @property
@@ -105,6 +106,13 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         if known is None:
             return Snapshot.build(self.project, self.environment, self.revision, live, self.segments.values())
         return successor(known, self.revision, live, self.segments.values())
+
+
+def is_judged_otherwise(before: Control, after: Control) -> bool:
+    """Whether what was fixed when an experiment began is changed while it runs; to end it is no such change."""
+    if before.experiment is None or after.experiment is None:
+        return False
+    return (before.experiment, before.guardrails) != (after.experiment, after.guardrails)
 
 
 def check_control(control: Control) -> Control:

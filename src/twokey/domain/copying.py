@@ -39,7 +39,6 @@ from twokey.domain.operation import (
     SetClauses,
     SetClientVisible,
     SetEnabled,
-    SetMetrics,
     SetOtherwise,
     SetPrerequisites,
     SetRuleServe,
@@ -163,7 +162,8 @@ def _segments_needed(source: State, keys: Sequence[str]) -> list[str]:
 
 def _check_same(source: State, after: State, keys: Sequence[str], segments: Sequence[str]) -> None:
     for key in keys:
-        if content_digest(after.controls[key]) != content_digest(source.controls[key]):
+        made = after.controls[key]
+        if content_digest(made) != content_digest(replace(source.controls[key], experiment=made.experiment)):
             raise Invalid("flags", f"`{key}` cannot be expressed in operations", "a proposal written by hand")
     for key in segments:
         if content_digest(after.segments[key]) != content_digest(source.segments[key]):
@@ -248,7 +248,8 @@ def _begun(plan: _Plan, wanted: Control, keys: Sequence[str]) -> Iterator[Operat
 
 
 def _switched_off(control: Control) -> Control:
-    return replace(control, flag=replace(control.flag, enabled=False, revision=0, digest=None))
+    """As it begins elsewhere: off, and without an experiment, which is its own environment's."""
+    return replace(control, flag=replace(control.flag, enabled=False, revision=0, digest=None), experiment=None)
 
 
 def _variations(plan: _Plan, wanted: Flag) -> Iterator[Operation]:
@@ -355,7 +356,5 @@ def _finished(plan: _Plan, wanted: Control, keys: Sequence[str]) -> Iterator[Ope
         yield SetCaution(flag=key, caution=wanted.caution)
     if not _same(plan.control(key).schema, wanted.schema):
         yield SetSchema(flag=key, schema=wanted.schema)
-    if plan.control(key).metrics != wanted.metrics:
-        yield SetMetrics(flag=key, metrics=wanted.metrics)
     if plan.flag(key).enabled != wanted.flag.enabled:
         yield SetEnabled(flag=key, enabled=wanted.flag.enabled)

@@ -17,6 +17,7 @@ import msgspec
 from twokey.domain.control import Control, State
 from twokey.domain.errors import Refused
 from twokey.domain.evidence import Evidence
+from twokey.domain.experiment import check_experiment
 from twokey.domain.exposure import BlastRadius, RecordedContext, blast_radius
 from twokey.domain.finding import Finding, content_digest
 from twokey.domain.gate import Gate, GateStatus, question, refusal
@@ -86,6 +87,7 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
     draft = _begun(draft, basis.state)
     _check_times(draft, basis.environment, now)
     before, after = basis.state, apply_all(basis.state, draft.operations)
+    _check_begun(before, after)
     report, action = effect(before, after), action_of(before, after, draft.operations)
     if action is Action.NOTHING:
         raise Invalid("operations", "they change nothing", "operations that change something")
@@ -109,6 +111,14 @@ def compose(draft: Draft, actor: Actor, basis: Basis, id: str, now: datetime) ->
     proposal = seal(_proposal(draft, draft.author or _author(actor), basis, computed, id, now))
     _check_author(proposal, actor, row, basis)
     return proposal
+
+
+def _check_begun(before: State, after: State) -> None:
+    """Raise Invalid where an experiment begins, or is judged otherwise, that could not be carried out."""
+    for key, control in after.controls.items():
+        known = before.controls.get(key)
+        if control.experiment is not None and (known is None or known.experiment != control.experiment):
+            check_experiment(control.experiment, control.flag, control.guardrails)
 
 
 def _begun(draft: Draft, state: State) -> Draft:

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.support.states import article_state, asks, boolean_flag, control, split, state, state_of
+from tests.support.states import article_state, asks, boolean_flag, control, running, split, state, state_of
 from twokey.domain import operation as op
 from twokey.domain.control import State, Surface
+from twokey.domain.guardrail import Guardrail, GuardrailKind
 from twokey.domain.operation import Action
 from twokey.engine import Invalid, Operator, Prerequisite, Rule, Segment, Serve, Target
 
@@ -75,9 +76,19 @@ def test_deleting_what_was_just_created_is_a_deletion() -> None:
 
 
 def test_metrics_of_a_running_experiment_are_a_matter_of_their_own() -> None:
-    before = state_of(control(boolean_flag("f"), metrics=("latency",)), boolean_flag("g"))
-    assert action(before, op.SetMetrics(flag="f", metrics=("clicks",))) is A.CHANGE_METRICS
-    assert action(before, op.SetMetrics(flag="g", metrics=("clicks",))) is A.EDIT_CONTROL
+    before = state_of(control(boolean_flag("f"), experiment=running()), boolean_flag("g"))
+    assert action(before, op.SetExperiment(flag="f", experiment=running("solved"))) is A.CHANGE_METRICS
+    assert (
+        action(
+            before,
+            op.EditControl(
+                flag="f", guardrails=(Guardrail(key="p95", metric="latency", kind=GuardrailKind.TAIL, limit=1),)
+            ),
+        )
+        is A.CHANGE_METRICS
+    )
+    assert action(before, op.SetExperiment(flag="f", experiment=None)) is A.EDIT_CONTROL
+    assert action(before, op.SetExperiment(flag="g", experiment=running())) is A.EDIT_CONTROL
 
 
 def test_a_kill_that_exposes_somebody_else_is_an_expansion() -> None:
@@ -95,9 +106,9 @@ def test_of_several_narrower_things_the_most_disruptive_names_the_whole() -> Non
     "smuggled",
     [
         (op.ArchiveFlag(flag="old"), op.SetOtherwise(flag=KEY, serve=split(50_000))),
-        (op.SetMetrics(flag="old", metrics=()), op.SetOtherwise(flag=KEY, serve=split(50_000))),
-        (op.SetMetrics(flag="old", metrics=()), op.EditControl(flag="old", owner="eve")),
-        (op.SetMetrics(flag="old", metrics=()), op.ArchiveFlag(flag=KEY)),
+        (op.SetExperiment(flag="old", experiment=running("solved")), op.SetOtherwise(flag=KEY, serve=split(50_000))),
+        (op.SetExperiment(flag="old", experiment=running("solved")), op.EditControl(flag="old", owner="eve")),
+        (op.SetExperiment(flag="old", experiment=running("solved")), op.ArchiveFlag(flag=KEY)),
         (op.ArchiveFlag(flag="old"), op.EditSegment(segment="internal-staff", included=("u-1", "eve"))),
     ],
     ids=lambda each: "+".join(map(op.name_of, each)),
@@ -105,7 +116,7 @@ def test_of_several_narrower_things_the_most_disruptive_names_the_whole() -> Non
 def test_an_expansion_cannot_hide_behind_an_archive_or_a_change_of_metrics(
     smuggled: tuple[op.Operation, ...],
 ) -> None:
-    before = article_state(old=control(boolean_flag("old"), metrics=("latency",)))
+    before = article_state(old=control(boolean_flag("old"), experiment=running()))
     with pytest.raises(Invalid, match="proposal of its own"):
         action(before, *smuggled)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.support.states import boolean_flag, control, state_of
+from tests.support.states import boolean_flag, control, running, state_of
 from twokey.domain import operation as op
 from twokey.domain.control import Control, Kind, State, Surface, Upkeep
 from twokey.domain.guardrail import Guardrail, GuardrailKind, Worse
@@ -28,7 +28,6 @@ HELD = control(
     upkeep={"variation:on": Upkeep(owner="ann", review_date=EARLY)},
     caution=("off", "on"),
     schema={"type": "boolean"},
-    metrics=("latency",),
 )
 
 
@@ -88,7 +87,6 @@ CASES = {
     "schema dropped": Case(op.SetSchema(flag="f", schema=None), WIDENS, "schema goes"),
     "schema changed": Case(op.SetSchema(flag="f", schema={}), WIDENS, "another one"),
     "hidden from clients": Case(op.SetClientVisible(flag="f", client_visible=True), WIDENS, "are given the flag"),
-    "another metric of success": Case(op.SetMetrics(flag="f", metrics=("clicks",)), WIDENS, "metrics"),
     "waits no longer": Case(op.SetPrerequisites(flag="f", prerequisites=()), WIDENS, "waits for `a` no longer"),
     "waits for more": Case(
         op.SetPrerequisites(flag="f", prerequisites=(Prerequisite(flag="a", variations=("on", "off")),)),
@@ -120,3 +118,14 @@ def test_what_goes_with_its_rule_or_variation_needs_nobody_to_look_after_it() ->
     add = op.AddVariation(flag="f", variation=spare, upkeep=Upkeep(owner="ann", review_date=EARLY))
     held = op.apply(before(), add)
     assert op.effect(held, op.apply(held, op.RemoveVariation(flag="f", variation="spare"))).effect is NEITHER
+
+
+def test_what_an_experiment_is_judged_by_does_not_change_while_it_runs() -> None:
+    held = replace(HELD, experiment=running())
+    for edit in (op.SetExperiment(flag="f", experiment=running("solved")), op.EditControl(flag="f", guardrails=())):
+        known = before(held)
+        report = op.effect(known, op.apply_all(known, [edit]))
+        assert report.effect is WIDENS
+    known = before(held)
+    ended = op.apply_all(known, [op.SetExperiment(flag="f", experiment=None)])
+    assert op.effect(known, ended).effect is op.Effect.NEITHER

@@ -232,7 +232,7 @@ def test_every_operation_is_one_sentence_whatever_the_state(data: st.DataObject)
             f'Hold the values of {KEY} against the schema {{"type":"string"}}',
         ),
         (op.SetClientVisible(flag=KEY, client_visible=False), f"Do not give {KEY} to clients on people's devices"),
-        (op.SetMetrics(flag=KEY, metrics=()), f"Judge the experiment on {KEY} by no metric"),
+        (op.SetExperiment(flag=KEY, experiment=None), f"End the experiment on {KEY}"),
         (
             op.EditControl(flag=KEY, owner="bob", review_date=None, approvers=("sre",)),
             f"Change what is kept of {KEY}: owner bob, approvers sre, no review date",

@@ -275,6 +275,50 @@ export interface VerdictView {
   stages: StageView[];
 }
 
+/** One run of an experiment. `interval` is the candidate's figure relative to the baseline's (1: equal). */
+export interface ExperimentView {
+  key: string;
+  flag: string;
+  hypothesis: string;
+  candidate: string;
+  baseline: string;
+  rule: string | null;
+  audience: string;
+  split: string;
+  primary: PrimaryView;
+  ends: Day | null;
+  began_at: Timestamp;
+  began_by: string;
+  ended_at: Timestamp | null;
+  finding: 'better' | 'worse' | 'undecided' | 'cannot_judge';
+  advice: 'continue' | 'pause' | 'roll_back' | 'inconclusive';
+  sentence: string;
+  because: string;
+  interval: (number | null)[] | null;
+  alpha: number;
+  verdict: VerdictView;
+  guardrails: VerdictView[];
+  marks: MarkView[];
+}
+
+/** Something fixed at the start that was edited while it ran. */
+export interface MarkView {
+  at: Timestamp;
+  what: string;
+  change: string;
+  justification: string;
+}
+
+/** The one metric that decides. */
+export interface PrimaryView {
+  metric: string;
+  kind: 'rate' | 'mean' | 'tail';
+  better: 'higher' | 'lower';
+  limit: number;
+  title: string;
+  unit_label: string;
+}
+
 export interface EnvironmentView {
   project: string;
   key: string;

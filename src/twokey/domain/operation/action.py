@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from twokey.domain.control import State, Surface
+from twokey.domain.control import State, Surface, is_judged_otherwise
 from twokey.domain.operation.content import changed_flags, same_content
 from twokey.domain.operation.effects import Comparison, Effect, effect
 from twokey.domain.operation.kinds import Operation
@@ -77,7 +77,7 @@ def _special(before: State, after: State, changed: frozenset[str]) -> set[Action
             found.add(Action.DELETE)
         elif other.archived and not one.archived:
             found.add(Action.ARCHIVE)
-        elif one.metrics and one.metrics != other.metrics:
+        elif is_judged_otherwise(one, other):
             found.add(Action.CHANGE_METRICS)
     return found
 
@@ -94,7 +94,7 @@ def _check_alone(before: State, after: State, changed: frozenset[str], special: 
         if other is None or (other.archived and not one.archived):
             controls[key] = one
         else:
-            controls[key] = replace(other, metrics=one.metrics)
+            controls[key] = replace(other, experiment=one.experiment, guardrails=one.guardrails)
     rest = effect(before, replace(after, controls=controls))
     if rest.effect is Effect.WIDENS:
         raise Invalid("operations", f"they are `{named}`, and beside it: {rest.flags[0].because}", accepted)

@@ -28,7 +28,7 @@ from twokey.domain.operation.kinds import (
     EditSegment,
     Operation,
     RestoreFlag,
-    SetMetrics,
+    SetExperiment,
 )
 from twokey.domain.operation.uses import flags_leaning_on, uses_of_segment
 from twokey.engine.errors import Invalid
@@ -153,5 +153,5 @@ LAWS: Laws = {
     ArchiveFlag: Law(_archive_flag, _undo_archive_flag),
     RestoreFlag: Law(_restore_flag, _undo_restore_flag),
     EditControl: Law(_edit_control, _undo_edit_control),
-    SetMetrics: control_field(SetMetrics, "metrics"),
+    SetExperiment: control_field(SetExperiment, "experiment"),
 }

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from twokey.domain.control import Control, Kind, Surface, Upkeep
+from twokey.domain.experiment import Experiment
 from twokey.domain.guardrail import Guardrail
 from twokey.engine.flag import Clause, Prerequisite, Rule, Segment, SegmentRule, Serve, Variation
 
@@ -282,11 +283,11 @@ class EditControl(Edit, frozen=True, kw_only=True):
     upkeep: dict[str, Upkeep] | UnsetType = UNSET
 
 
-class SetMetrics(Edit, frozen=True, kw_only=True):
-    """The metrics that an experiment on this flag is judged by."""
+class SetExperiment(Edit, frozen=True, kw_only=True):
+    """Begin an experiment on this flag, or end the one that runs (nothing)."""
 
     flag: str
-    metrics: tuple[str, ...]
+    experiment: Experiment | None
 
 
 Operation = (
@@ -317,7 +318,7 @@ Operation = (
     | ArchiveFlag
     | RestoreFlag
     | EditControl
-    | SetMetrics
+    | SetExperiment
 )
 """One typed edit. The union is closed: what is not in it cannot be proposed."""
 

@@ -38,7 +38,6 @@ def _check_distinct(control: Control) -> None:
         ("caution", control.caution),
         ("guardrails", tuple(each.key for each in control.guardrails)),
         ("approvers", control.approvers),
-        ("metrics", control.metrics),
     ):
         if twice := [name for name in names if names.count(name) > 1]:
             raise Invalid(f"flag {control.key}: {field}", f"`{twice[0]}` is listed twice", "each once")

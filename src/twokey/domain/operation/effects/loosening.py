@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from twokey.domain.control import Control, Kind, Upkeep
+from twokey.domain.control import Control, Kind, Upkeep, is_judged_otherwise
 from twokey.domain.guardrail import Guardrail, Worse
 from twokey.engine.canonical import canonical
 
@@ -116,9 +116,9 @@ def _visibility(before: Control, after: Control) -> Iterator[str]:
         yield f"clients on people's devices {got}"
 
 
-def _metrics(before: Control, after: Control) -> Iterator[str]:
-    if before.metrics and before.metrics != after.metrics:
-        yield "the metrics of the experiment change"
+def _experiment(before: Control, after: Control) -> Iterator[str]:
+    if is_judged_otherwise(before, after):
+        yield "the experiment that runs is judged otherwise"
 
 
 _CHECKS: tuple[Callable[[Control, Control], Iterator[str]], ...] = (
@@ -133,5 +133,5 @@ _CHECKS: tuple[Callable[[Control, Control], Iterator[str]], ...] = (
     _caution,
     _schema,
     _visibility,
-    _metrics,
+    _experiment,
 )

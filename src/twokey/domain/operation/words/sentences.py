@@ -10,6 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import fields
 
 from twokey.domain.control import Control, State
+from twokey.domain.experiment import Experiment
 from twokey.domain.operation import kinds as op
 from twokey.domain.operation.words.phrases import (
     MAX_TEXT,
@@ -33,7 +34,7 @@ def describe(operation: op.Operation, state: State) -> str:
             return _targeting(operation, state)
         case op.AddVariation() | op.EditVariation() | op.RemoveVariation() | op.SetBaseline():
             return _varying(operation, state)
-        case op.SetCaution() | op.SetSchema() | op.SetClientVisible() | op.SetMetrics() | op.EditControl():
+        case op.SetCaution() | op.SetSchema() | op.SetClientVisible() | op.SetExperiment() | op.EditControl():
             return _keeping(operation)
         case op.CreateSegment() | op.EditSegment() | op.ArchiveSegment():
             return _segmenting(operation, state)
@@ -117,8 +118,14 @@ def _varying(operation: op.AddVariation | op.EditVariation | op.RemoveVariation 
             return f"The known safe variation of {operation.flag} is {key}{was}"
 
 
+def _experiment(flag: str, begun: Experiment | None) -> str:
+    if begun is None:
+        return f"End the experiment on {flag}"
+    return f"Experiment on {flag} with {begun.candidate}, judged by {begun.primary.metric}: {begun.hypothesis}"
+
+
 def _keeping(
-    operation: op.SetCaution | op.SetSchema | op.SetClientVisible | op.SetMetrics | op.EditControl,
+    operation: op.SetCaution | op.SetSchema | op.SetClientVisible | op.SetExperiment | op.EditControl,
 ) -> str:
     flag = operation.flag
     match operation:
@@ -132,8 +139,8 @@ def _keeping(
             return f"Hold the values of {flag} against the schema {value_text(schema)}"
         case op.SetClientVisible(client_visible=visible):
             return f"{'Give' if visible else 'Do not give'} {flag} to clients on people's devices"
-        case op.SetMetrics(metrics=metrics):
-            return f"Judge the experiment on {flag} by {list_text(metrics) or 'no metric'}"
+        case op.SetExperiment(experiment=begun):
+            return _experiment(flag, begun)
         case op.EditControl():
             return f"Change what is kept of {flag}: {', '.join(_given(operation))}"
 

@@ -38,6 +38,7 @@ from twokey.surfaces.http_api.models.evidence import (
     Tile,
     VerdictView,
 )
+from twokey.surfaces.http_api.models.experiments import ExperimentView, MarkView, PrimaryView
 from twokey.surfaces.http_api.models.flags import (
     EnvironmentView,
     ExplainRequest,
@@ -161,6 +162,7 @@ __all__ = [
     "EnvironmentAccess",
     "EnvironmentView",
     "EvidenceView",
+    "ExperimentView",
     "ExplainRequest",
     "ExplainView",
     "ExposureCount",
@@ -179,6 +181,7 @@ __all__ = [
     "Line",
     "LineView",
     "LinkSecret",
+    "MarkView",
     "Marker",
     "MatrixCell",
     "MatrixRow",
@@ -205,6 +208,7 @@ __all__ = [
     "PlannedStageView",
     "Point",
     "PolicyView",
+    "PrimaryView",
     "ProposalRow",
     "ProposalView",
     "Prove",
