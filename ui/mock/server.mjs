@@ -263,6 +263,11 @@ const ROUTES = [
       ),
   ],
   ['GET', new RegExp(`^${place}/flags/[^/]+/insights$`), () => ok([])],
+  [
+    'GET',
+    new RegExp(`^${place}/flags/([^/]+)/experiments$`),
+    ([key]) => ok(key === data.FLAG ? data.experiments() : []),
+  ],
   ['POST', new RegExp(`^${place}/flags/[^/]+/explain$`), () => ok(data.explanation)],
   ['GET', /^\/audit$/, (_, __, query) => ok(audit(query))],
   [

@@ -88,6 +88,11 @@ export const change = (id: string, signal?: AbortSignal) => get<T.ChangeView>(`/
 export const reverse = (id: string, body: T.ReverseChange) =>
   post<T.ReverseResult>(`/changes/${part(id)}/reverse`, body);
 
+export const experiments = (project: string, environment: string, flag: string, signal?: AbortSignal) =>
+  get<T.ExperimentView[]>(
+    `/projects/${part(project)}/environments/${part(environment)}/flags/${part(flag)}/experiments`,
+    signal,
+  );
 export const rollouts = (project: string, environment: string, flag: string, signal?: AbortSignal) =>
   get<T.RolloutView[]>(`/rollouts${query({ project, environment, flag, limit: 20 })}`, signal);
 export const pauseRollout = (id: string, body: T.PauseRollout) =>

@@ -53,6 +53,13 @@ const ROLLOUT: Record<string, Word> = {
   stopped: word('stopped', 'neutral'),
 };
 
+const ADVICE: Record<string, Word> = {
+  continue: word('Continue', 'safe'),
+  pause: word('Pause', 'waiting'),
+  roll_back: word('Roll back', 'harm'),
+  inconclusive: word('Inconclusive', 'neutral'),
+};
+
 const EFFECT: Record<string, Word> = {
   narrows: word('narrows exposure', 'safe'),
   neither: word('changes nobody’s result', 'neutral'),
@@ -90,6 +97,7 @@ export const caseStatus = (value: string): Word => known(CASE, value);
 export const proposalStatus = (value: string): Word => known(PROPOSAL, value);
 export const verdictStatus = (value: string): Word => known(VERDICT, value);
 export const rolloutStatus = (value: string): Word => known(ROLLOUT, value);
+export const adviceWord = (value: string): Word => known(ADVICE, value);
 export const effectWord = (value: string): Word => known(EFFECT, value);
 export const severity = (value: string): Word =>
   word(`severity ${value}`, entry(SEVERITY, value.toLowerCase()) ?? 'neutral');
