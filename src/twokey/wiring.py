@@ -114,6 +114,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         elsewhere=_elsewhere(settings),
         clock=clock,
         hub=Hub(store),
+        png=_png,
         secure_cookies=settings.secure_cookies,
         github_secrets=dict(settings.github_secrets),
         ofrep=Evaluating(
@@ -135,6 +136,13 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         monitor=settings.monitor,
         keep_days=settings.keep_days,
     )
+
+
+def _png(svg: str) -> bytes:
+    """Loaded when the first picture is asked for."""
+    from twokey.adapters.raster import png
+
+    return png(svg)
 
 
 def _elsewhere(settings: Settings) -> Elsewhere | None:

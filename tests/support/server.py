@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, World
 from twokey.adapters import factors, system
+from twokey.adapters.raster import png
 from twokey.adapters.signing import FileSigner
 from twokey.domain.identity import SYSTEM, ActorKind, Scope
 from twokey.steps.manage_access import TokenRequest, create_token
@@ -43,6 +44,7 @@ class Doors:
             secure_cookies=secure,
             clock=world.clock,
             hub=self.hub,
+            png=png,
             ofrep=Evaluating(**evaluating),
         )
         self.app = create_app(services)

@@ -65,3 +65,19 @@ def test_insights_say_who_met_a_flag_over_time_and_what_they_got_instead(server:
     assert sum(point["value"] for points in lines.values() for point in points) == 1000
     assert {point["value"] for line in shown["served_other"]["lines"] for point in line["points"]} == {0.0}
     assert mara.get(f"{place}/nobody/insights").status_code == 404
+
+
+def test_a_chart_is_had_as_a_picture(server: Doors, world: World) -> None:
+    world.clock.forward(minutes=31)
+    world.traffic(600)
+    place = f"/api/v1/projects/{PROJECT}/environments/{ENVIRONMENT}/flags/{FLAG}"
+    mara = server.person("mara")
+    for guardrail in ("p95_latency", "units"):
+        drawn = mara.get(f"{place}/chart.png?guardrail={guardrail}")
+        assert (drawn.status_code, drawn.headers["content-type"]) == (200, "image/png")
+        assert drawn.content.startswith(b"\x89PNG")
+    svg = mara.get(f"{place}/chart.svg?guardrail=p95_latency")
+    assert svg.headers["content-type"] == "image/svg+xml"
+    assert "reranker_v2" in svg.text
+    assert mara.get(f"{place}/chart.png?guardrail=nothing").status_code == 404
+    assert mara.get(f"{place}/chart.gif?guardrail=units").status_code == 422

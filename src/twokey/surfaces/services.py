@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from twokey.ports import Clock, Factors, IdentityProvider, Secrets, Signer, Store, Telemetry
@@ -47,3 +47,4 @@ class Services:
     secure_cookies: bool = False
     github_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     ofrep: Evaluating = Evaluating()
+    png: Callable[[str], bytes] | None = None

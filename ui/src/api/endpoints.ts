@@ -88,6 +88,8 @@ export const change = (id: string, signal?: AbortSignal) => get<T.ChangeView>(`/
 export const reverse = (id: string, body: T.ReverseChange) =>
   post<T.ReverseResult>(`/changes/${part(id)}/reverse`, body);
 
+export const chartPicture = (project: string, environment: string, flag: string, guardrail: string, minutes: number) =>
+  `/api/v1/projects/${part(project)}/environments/${part(environment)}/flags/${part(flag)}/chart.png${query({ guardrail, minutes })}`;
 export const experiments = (project: string, environment: string, flag: string, signal?: AbortSignal) =>
   get<T.ExperimentView[]>(
     `/projects/${part(project)}/environments/${part(environment)}/flags/${part(flag)}/experiments`,

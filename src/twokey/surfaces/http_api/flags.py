@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from twokey.documents.chart_svg import chart_svg
 from twokey.domain.case import CaseStatus
 from twokey.domain.errors import NotFound
 from twokey.domain.identity import Actor, Scope
@@ -147,6 +148,25 @@ def show_series(
         return charts.series(
             services.telemetry, where, found, span, charts.markers(uow, services.telemetry, where, span, None)
         )
+
+
+@router.get(PLACE + "/flags/{key}/chart.{form}", dependencies=READS, response_class=Response)
+def export_chart(
+    project: str,
+    environment: str,
+    key: str,
+    form: Literal["svg", "png"],
+    services: Serves,
+    guardrail: str,
+    minutes: int = Query(60, ge=1, le=10080),
+) -> Response:
+    """The chart of a guardrail, or of an insight, as a picture."""
+    insights = {each.guardrail: each for each in show_insights(project, environment, key, services, minutes)}
+    found = insights.get(guardrail) or show_series(project, environment, key, services, guardrail, minutes)
+    drawn = chart_svg(charts.picture(found, f"{key} in {project}/{environment}"))
+    if form == "svg" or services.png is None:
+        return Response(drawn, media_type="image/svg+xml", headers={"Content-Security-Policy": "default-src 'none'"})
+    return Response(services.png(drawn), media_type="image/png")
 
 
 @router.get(PLACE + "/flags/{key}/insights", dependencies=READS)

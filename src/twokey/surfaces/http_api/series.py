@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from twokey.documents.chart_svg import Line as Drawn
+from twokey.documents.chart_svg import Mark, Picture
 from twokey.domain.control import Control
 from twokey.domain.guardrail import Guardrail, GuardrailKind
 from twokey.domain.telemetry import ExposurePoint, Scope, SeriesPoint, Telemetry, Window
@@ -69,6 +71,24 @@ def insights(telemetry: Telemetry, scope: Scope, span: Span, markers: Sequence[M
         )
         for key, title, kind, figure in figures
     ]
+
+
+def picture(series: SeriesView, where: str) -> Picture:
+    """A chart as it is drawn in one picture."""
+    return Picture(
+        title=f"{series.title} by variation",
+        where=f"{where}, {series.since:%Y-%m-%d %H:%M} to {series.until:%H:%M} UTC",
+        since=series.since,
+        until=series.until,
+        lines=tuple(
+            Drawn(line.variation, tuple((each.at, each.value) for each in line.points if each.value is not None))
+            for line in series.lines
+        ),
+        limit=series.limit,
+        unit=series.unit_label,
+        share=series.kind in ("rate", "fallback") or series.unit_label == "%",
+        marks=tuple(Mark(each.at, each.text) for each in series.markers),
+    )
 
 
 def _exposed(points: Sequence[ExposurePoint], figure: Callable[[ExposurePoint], float]) -> list[Line]:
