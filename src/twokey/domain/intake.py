@@ -27,6 +27,9 @@ MAX_FACTS = 16_384
 
 MAX_REVISION = 2**63 - 1
 
+MAX_VALUE = 1e18
+"""A metric's largest value either way: squares of larger ones, summed up, are no numbers any more."""
+
 T = TypeVar("T", Exposure, MetricEvent, ChangeEvent)
 
 
@@ -106,8 +109,8 @@ def check_exposure(record: Exposure, latest: datetime) -> Exposure:
 def check_metric(record: MetricEvent, latest: datetime) -> MetricEvent:
     """The metric event, if it can be used; raises Invalid."""
     _check_unit(record.unit, "a metric without a unit joins to nothing")
-    if not math.isfinite(record.value):
-        raise Invalid("value", f"is `{record.value}`", "a finite number")
+    if not math.isfinite(record.value) or abs(record.value) > MAX_VALUE:
+        raise Invalid("value", f"is `{record.value}`", f"a finite number of at most {MAX_VALUE:.0e} either way")
     _check_revision(record.revision or 0)
     _check_time(record.at, latest)
     return record

@@ -127,7 +127,14 @@ def e_value(log: float) -> float:
 
 
 def _comparable(summary: Summary) -> bool:
-    return summary.candidate_joined > 0 and summary.baseline_joined > 0
+    """Both arms have figures, and these are numbers: what overflowed proves nothing."""
+    figures = [
+        each
+        for stage in summary.stages
+        for arm in (stage.candidate, stage.baseline)
+        for each in (arm.mean, arm.variance)
+    ]
+    return summary.candidate_joined > 0 and summary.baseline_joined > 0 and all(map(math.isfinite, figures))
 
 
 def _sentence(guardrail: Guardrail, reason: VerdictReason, summary: Summary, fallback_limit: float) -> str:
