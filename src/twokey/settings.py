@@ -33,6 +33,7 @@ class Settings:
     `monitor` is how many seconds lie between two looks at the guardrails of every flag; 0 for none.
     `keep_days` is how long telemetry is kept, in days; 0 for ever. Of contexts only `keep_attributes` are kept, where
     any are named.
+    `telemetry` is the address of a ClickHouse that keeps telemetry; without it, an embedded store in the data folder.
     `prometheus` are pairs of `project/environment` (empty for all others) and the address of the Prometheus that
     guardrails by query are asked of.
     `github_secrets` are pairs of `project/environment` and the secret that GitHub's webhook for it is signed with.
@@ -55,6 +56,7 @@ class Settings:
     monitor: float = 60.0
     keep_days: int = 90
     keep_attributes: tuple[str, ...] = ()
+    telemetry: str = field(default="", repr=False)
     prometheus: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     github_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     provider: Provider | None = None

@@ -21,7 +21,7 @@ from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.control import State
 from twokey.domain.elsewhere import Unproven
-from twokey.domain.errors import Refused
+from twokey.domain.errors import Conflict, Refused
 from twokey.domain.guarded_rollout import LIVE
 from twokey.domain.identity import SYSTEM, Role, User
 from twokey.domain.job import JobKind
@@ -71,7 +71,7 @@ class Server:
     app: Doors
     services: Services
     store: SqlStore
-    telemetry: DuckTelemetry
+    telemetry: Telemetry
     workers: tuple[Worker, ...]
     monitor: float = 0.0
     keep_days: int = 0
@@ -98,11 +98,7 @@ class Server:
 def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     """Put a server together. It listens nowhere yet."""
     store = open_store(settings, clock)
-    telemetry = DuckTelemetry(
-        settings.telemetry_path,
-        attributes=frozenset(settings.keep_attributes) or None,
-        queries=Prometheus(dict(settings.prometheus)) if settings.prometheus else None,
-    )
+    telemetry = _telemetry(settings)
     keepers = tuple(keeper(each) for each in settings.checkpoint_to)
     signer = FileSigner(settings.data, settings.audit_name, exported=bool(keepers))
     services = Services(
@@ -136,6 +132,20 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
         monitor=settings.monitor,
         keep_days=settings.keep_days,
     )
+
+
+def _telemetry(settings: Settings) -> Telemetry:
+    """Where telemetry is kept: in ClickHouse where its address is given, else in the data folder."""
+    queries = Prometheus(dict(settings.prometheus)) if settings.prometheus else None
+    attributes = frozenset(settings.keep_attributes) or None
+    if not settings.telemetry:
+        return DuckTelemetry(settings.telemetry_path, attributes=attributes, queries=queries)
+    try:
+        from twokey.adapters.telemetry.clickhouse import connect
+    except ImportError:
+        remedy = "install `twokey[server,clickhouse]`"
+        raise Conflict("telemetry in ClickHouse needs its client", remedy=remedy) from None
+    return connect(settings.telemetry, keep_days=settings.keep_days, attributes=attributes, queries=queries)
 
 
 def _png(svg: str) -> bytes:

@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.guardrail import ArmFigures, StageArms
-from twokey.domain.telemetry import Accepted, Scope
+from twokey.domain.telemetry import Accepted, Scope, Telemetry
 from twokey.engine.wire import ChangeEvent, Exposure, MetricEvent, TelemetryBatch
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -75,7 +74,7 @@ def _counts(arm: ArmFigures) -> tuple[int, int, int, int, bool]:
 class Sender:
     """Sends batches to a store, each with an id of its own."""
 
-    def __init__(self, store: DuckTelemetry, scope: Scope = SCOPE) -> None:
+    def __init__(self, store: Telemetry, scope: Scope = SCOPE) -> None:
         self.store, self.scope, self.sent = store, scope, 0
 
     def send(

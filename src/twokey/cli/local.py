@@ -51,6 +51,7 @@ class Listening:
     monitor: float = 60.0
     keep_days: int = 90
     keep_attributes: tuple[str, ...] = ()
+    telemetry: str = field(default="", repr=False)
     prometheus: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     github_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     provider: Provider | None = None

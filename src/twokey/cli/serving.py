@@ -27,6 +27,13 @@ KeepAttributes = Annotated[
         envvar="TWOKEY_KEEP_ATTRIBUTE", help="An attribute of contexts that is kept, repeatable. [default: all]"
     ),
 ]
+Telemetry = Annotated[
+    str,
+    typer.Option(
+        envvar="TWOKEY_TELEMETRY",
+        help="clickhouse://USER:PASSWORD@HOST:PORT/DATABASE that keeps telemetry. [default: in the data folder]",
+    ),
+]
 Prometheus = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,9 +6,8 @@ import msgspec
 import pytest
 
 from tests.support.telemetry import SCOPE, Sender, assert_alike, at, measured, met
-from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms, Worse, fallback_guardrail
-from twokey.domain.telemetry import Scope, StagePlan, Window
+from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
 
 SLOW = Guardrail(key="p95", metric="latency", kind=GuardrailKind.TAIL, limit=100, quantile=0.5)
 MEAN = Guardrail(key="mean", metric="latency", kind=GuardrailKind.MEAN, limit=100)
@@ -17,7 +16,12 @@ TEN = StagePlan(rule="pro-10", first_revision=18, last_revision=18, shares={"rer
 HALF = StagePlan(rule="pro-10", first_revision=19, shares={"reranker": 50_000, "baseline": 50_000})
 
 
-def arms(store: DuckTelemetry, guardrail: Guardrail = SLOW, *plans: StagePlan, **more: object) -> tuple[StageArms, ...]:
+@pytest.fixture
+def store(any_store: Telemetry) -> Telemetry:
+    return any_store
+
+
+def arms(store: Telemetry, guardrail: Guardrail = SLOW, *plans: StagePlan, **more: object) -> tuple[StageArms, ...]:
     return store.arms(SCOPE, guardrail, plans or (TEN,), baseline="baseline", **more)  # type: ignore[arg-type]
 
 
@@ -25,7 +29,7 @@ def sizes(found: tuple[StageArms, ...]) -> list[tuple[int, int]]:
     return [(each.candidate.units, each.baseline.units) for each in found]
 
 
-def test_figures_of_both_arms(sender: Sender, store: DuckTelemetry) -> None:
+def test_figures_of_both_arms(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [met("a", "reranker", 1), met("b", "baseline", 1), met("c", "baseline", 1), met("d", "baseline", 1)],
         [measured("a", 150, 2), measured("b", 80, 2), measured("c", 120, 2)],
@@ -36,7 +40,7 @@ def test_figures_of_both_arms(sender: Sender, store: DuckTelemetry) -> None:
     assert found.baseline == ArmFigures(units=3, joined_units=2, failures=1, mean=100, variance=800, quantile_value=100)
 
 
-def test_arms_are_what_was_assigned_and_what_was_served_stands_beside(sender: Sender, store: DuckTelemetry) -> None:
+def test_arms_are_what_was_assigned_and_what_was_served_stands_beside(sender: Sender, store: Telemetry) -> None:
     """A candidate that fails over to the baseline keeps its harm."""
     sender.send(
         [met("a", "reranker", 1, served="baseline"), met("b", "baseline", 1)],
@@ -50,9 +54,7 @@ def test_arms_are_what_was_assigned_and_what_was_served_stands_beside(sender: Se
     assert (fallback.baseline.units, fallback.baseline.failures) == (1, 0)
 
 
-def test_a_unit_with_many_exposures_and_events_is_one_unit_with_one_number(
-    sender: Sender, store: DuckTelemetry
-) -> None:
+def test_a_unit_with_many_exposures_and_events_is_one_unit_with_one_number(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [met("a", "reranker", second) for second in (1, 5, 9)],
         [measured("a", value, second) for value, second in ((50, 2), (60, 6), (190, 10))],
@@ -63,13 +65,13 @@ def test_a_unit_with_many_exposures_and_events_is_one_unit_with_one_number(
     assert arms(store)[0].candidate.failures == 1
 
 
-def test_an_event_before_the_exposure_or_after_the_window_is_not_its(sender: Sender, store: DuckTelemetry) -> None:
+def test_an_event_before_the_exposure_or_after_the_window_is_not_its(sender: Sender, store: Telemetry) -> None:
     sender.send([met("a", "reranker", 10)], [measured("a", 999, 9.999), measured("a", 50, 10), measured("a", 999, 60)])
     (found,) = arms(store, MEAN, window=Window(until=at(60)))
     assert (found.candidate.joined_units, found.candidate.mean) == (1, 50)
 
 
-def test_a_unit_counts_once_in_the_stage_of_its_first_exposure(sender: Sender, store: DuckTelemetry) -> None:
+def test_a_unit_counts_once_in_the_stage_of_its_first_exposure(sender: Sender, store: Telemetry) -> None:
     """A chronic user, seen in both stages, is not recounted; its later events belong to no stage."""
     sender.send(
         [met("old", "baseline", 1), met("old", "reranker", 100, revision=19), met("new", "reranker", 101, revision=19)],
@@ -82,7 +84,7 @@ def test_a_unit_counts_once_in_the_stage_of_its_first_exposure(sender: Sender, s
 
 
 def test_a_finished_stage_stands_still_for_units_that_keep_their_variation_too(
-    sender: Sender, store: DuckTelemetry
+    sender: Sender, store: Telemetry
 ) -> None:
     """Otherwise candidates, who stay, would be watched longer than those of the baseline, who move."""
     sender.send(
@@ -93,7 +95,7 @@ def test_a_finished_stage_stands_still_for_units_that_keep_their_variation_too(
 
 
 def test_a_unit_first_seen_outside_the_plans_counts_from_its_first_exposure_inside(
-    sender: Sender, store: DuckTelemetry
+    sender: Sender, store: Telemetry
 ) -> None:
     sender.send([met("a", "baseline", 1, revision=12, rule=None), met("a", "reranker", 50)], [measured("a", 70, 51)])
     (found,) = arms(store, MEAN)
@@ -101,7 +103,7 @@ def test_a_unit_first_seen_outside_the_plans_counts_from_its_first_exposure_insi
 
 
 def test_a_unit_that_changes_its_variation_within_a_stage_leaves_and_does_not_come_back(
-    sender: Sender, store: DuckTelemetry
+    sender: Sender, store: Telemetry
 ) -> None:
     """Its later fallback is no longer the stage's either."""
     sender.send(
@@ -113,7 +115,7 @@ def test_a_unit_that_changes_its_variation_within_a_stage_leaves_and_does_not_co
     assert found.baseline.units == 0
 
 
-def test_after_a_rollback_events_no_longer_count_for_the_candidate(sender: Sender, store: DuckTelemetry) -> None:
+def test_after_a_rollback_events_no_longer_count_for_the_candidate(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [met("a", "reranker", 1), met("a", "baseline", 50, revision=20, rule=None)],
         [measured("a", 900, 2), measured("a", 10, 51)],
@@ -121,7 +123,7 @@ def test_after_a_rollback_events_no_longer_count_for_the_candidate(sender: Sende
     assert arms(store, MEAN)[0].candidate.mean == 900
 
 
-def test_rules_are_kept_apart(sender: Sender, store: DuckTelemetry) -> None:
+def test_rules_are_kept_apart(sender: Sender, store: Telemetry) -> None:
     rest = StagePlan(rule=None, first_revision=18, shares={"reranker": 1, "baseline": 1})
     sender.send([met("a", "reranker", 1), met("b", "reranker", 1, rule=None), met("c", "baseline", 1, rule="other")])
     found = arms(store, SLOW, TEN, rest)
@@ -131,7 +133,7 @@ def test_rules_are_kept_apart(sender: Sender, store: DuckTelemetry) -> None:
     ]
 
 
-def test_candidates_are_pooled_or_one_is_named(sender: Sender, store: DuckTelemetry) -> None:
+def test_candidates_are_pooled_or_one_is_named(sender: Sender, store: Telemetry) -> None:
     plan = StagePlan(rule="pro-10", first_revision=18, shares={"a": 10, "b": 30, "baseline": 60})
     sender.send([met("u1", "a", 1), met("u2", "b", 1), met("u3", "baseline", 1), met("u4", "retired", 1)])
     (pooled,) = arms(store, SLOW, plan)
@@ -140,7 +142,7 @@ def test_candidates_are_pooled_or_one_is_named(sender: Sender, store: DuckTeleme
     assert (named.share, named.candidate.units, named.baseline.units) == (pytest.approx(10 / 70), 1, 1)
 
 
-def test_an_event_with_attributes_of_its_own_joins_by_them(sender: Sender, store: DuckTelemetry) -> None:
+def test_an_event_with_attributes_of_its_own_joins_by_them(sender: Sender, store: Telemetry) -> None:
     own = {"flag": "profile", "variation": "reranker", "rule": "pro-10", "revision": 18}
     sender.send(
         [met("a", "reranker", 10), met("b", "baseline", 10)],
@@ -155,7 +157,7 @@ def test_an_event_with_attributes_of_its_own_joins_by_them(sender: Sender, store
     assert (found.baseline.units, found.baseline.joined_units) == (1, 0)
 
 
-def test_an_event_s_own_attributes_must_agree_with_its_unit_in_every_part(sender: Sender, store: DuckTelemetry) -> None:
+def test_an_event_s_own_attributes_must_agree_with_its_unit_in_every_part(sender: Sender, store: Telemetry) -> None:
     right = {"flag": "profile", "variation": "reranker", "rule": "pro-10", "revision": 18}
     wrong = [{"rule": "other"}, {"revision": 17}, {"revision": 19}, {"variation": "baseline"}]
     sender.send(
@@ -166,24 +168,24 @@ def test_an_event_s_own_attributes_must_agree_with_its_unit_in_every_part(sender
     assert arms(store, MEAN)[0].candidate.mean == 55
 
 
-def test_what_an_event_says_does_not_overrule_its_unit_s_exposures(sender: Sender, store: DuckTelemetry) -> None:
+def test_what_an_event_says_does_not_overrule_its_unit_s_exposures(sender: Sender, store: Telemetry) -> None:
     own = {"flag": "profile", "variation": "baseline", "rule": "pro-10", "revision": 18}
     sender.send([met("a", "reranker", 10)], [measured("a", 50, 1, **own), measured("a", 70, 11)])
     (found,) = arms(store, MEAN)
     assert (found.candidate.units, found.candidate.mean, found.baseline.units) == (1, 70, 0)
 
 
-def test_an_event_of_another_flag_still_joins_through_its_unit(sender: Sender, store: DuckTelemetry) -> None:
+def test_an_event_of_another_flag_still_joins_through_its_unit(sender: Sender, store: Telemetry) -> None:
     sender.send([met("a", "reranker", 1)], [measured("a", 50, 2, flag="other", variation="on", revision=3)])
     assert arms(store, MEAN)[0].candidate.mean == 50
 
 
-def test_the_same_id_under_another_unit_name_is_another_unit(sender: Sender, store: DuckTelemetry) -> None:
+def test_the_same_id_under_another_unit_name_is_another_unit(sender: Sender, store: Telemetry) -> None:
     sender.send([met("7", "reranker", 1)], [measured("7", 50, 2, unit_name="user")])
     assert arms(store)[0].candidate.joined_units == 0
 
 
-def test_flags_and_environments_do_not_mix(sender: Sender, store: DuckTelemetry) -> None:
+def test_flags_and_environments_do_not_mix(sender: Sender, store: Telemetry) -> None:
     elsewhere = Sender(store, Scope(project="support", environment="staging"))
     elsewhere.send([met("x", "reranker", 1)], [measured("x", 50, 2)])
     sender.send([met("a", "reranker", 1), met("y", "reranker", 1, flag="other")], [measured("x", 50, 2)])
@@ -191,7 +193,7 @@ def test_flags_and_environments_do_not_mix(sender: Sender, store: DuckTelemetry)
     assert (found.candidate.units, found.candidate.joined_units) == (1, 0)
 
 
-def test_rates_and_downward_harm(sender: Sender, store: DuckTelemetry) -> None:
+def test_rates_and_downward_harm(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [met("a", "reranker", 1), met("b", "baseline", 1)],
         [measured("a", 1, 2, metric="wrong"), measured("a", 0, 3, metric="wrong"), measured("b", 0, 2, metric="wrong")],
@@ -202,7 +204,7 @@ def test_rates_and_downward_harm(sender: Sender, store: DuckTelemetry) -> None:
     assert (down.candidate.failures, down.baseline.failures) == (1, 1)
 
 
-def test_no_plans_or_no_data_give_empty_figures(store: DuckTelemetry) -> None:
+def test_no_plans_or_no_data_give_empty_figures(store: Telemetry) -> None:
     assert store.arms(SCOPE, SLOW, (), baseline="baseline") == ()
     assert arms(store) == (
         StageArms(rule="pro-10", stage=18, share=0.1, candidate=ArmFigures(), baseline=ArmFigures()),
@@ -211,12 +213,12 @@ def test_no_plans_or_no_data_give_empty_figures(store: DuckTelemetry) -> None:
     assert arms(store, SLOW, nothing)[0].share == 0
 
 
-def test_the_window_bounds_exposures(sender: Sender, store: DuckTelemetry) -> None:
+def test_the_window_bounds_exposures(sender: Sender, store: Telemetry) -> None:
     sender.send([met("a", "reranker", 1), met("b", "reranker", 10), met("c", "reranker", 20)])
     assert sizes(arms(store, window=Window(since=at(10), until=at(20)))) == [(1, 0)]
 
 
-def test_cohorts_compare_the_arms_within_each_value(sender: Sender, store: DuckTelemetry) -> None:
+def test_cohorts_compare_the_arms_within_each_value(sender: Sender, store: Telemetry) -> None:
     def one(unit: str, assigned: str, plan: str | None, value: float) -> None:
         context = {} if plan is None else {"plan": plan, "seats/used~": 5}
         sender.send([met(unit, assigned, 1, context=context)], [measured(unit, value, 2)])
@@ -234,13 +236,13 @@ def test_cohorts_compare_the_arms_within_each_value(sender: Sender, store: DuckT
     assert top.value == "pro"
 
 
-def test_a_unit_s_cohort_is_that_of_its_first_exposure(sender: Sender, store: DuckTelemetry) -> None:
+def test_a_unit_s_cohort_is_that_of_its_first_exposure(sender: Sender, store: Telemetry) -> None:
     sender.send([met("a", "reranker", 1, context={"plan": "free"}), met("a", "reranker", 9, context={"plan": "pro"})])
     found = store.cohort_contrasts(SCOPE, SLOW, [TEN], ["plan"], baseline="baseline")
     assert [each.value for each in found] == ["free"]
 
 
-def test_overall_figures_of_the_exposed_of_one_variation_and_of_everybody(sender: Sender, store: DuckTelemetry) -> None:
+def test_overall_figures_of_the_exposed_of_one_variation_and_of_everybody(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [met("a", "reranker", 1, served="baseline"), met("b", "baseline", 1)],
         [measured("a", 150, 2), measured("b", 50, 2), measured("stranger", 70, 2), measured("b", 999, 0.5)],
@@ -254,7 +256,7 @@ def test_overall_figures_of_the_exposed_of_one_variation_and_of_everybody(sender
     assert store.overall(SCOPE, SLOW, window=Window(since=at(500))) == ArmFigures()
 
 
-def test_several_guardrails_at_once_give_what_each_gives_alone(sender: Sender, store: DuckTelemetry) -> None:
+def test_several_guardrails_at_once_give_what_each_gives_alone(sender: Sender, store: Telemetry) -> None:
     """Two on one metric, one that must not fall, one on the fallback itself."""
     sender.send(
         [met("a", "reranker", 1, served="baseline"), met("b", "baseline", 1), met("c", "reranker", 80, revision=19)],
@@ -268,7 +270,7 @@ def test_several_guardrails_at_once_give_what_each_gives_alone(sender: Sender, s
     assert store.arms_of_all(SCOPE, [], [TEN], baseline="baseline") == ()
 
 
-def test_the_same_question_gives_the_same_answer(sender: Sender, store: DuckTelemetry) -> None:
+def test_the_same_question_gives_the_same_answer(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [met(f"u{each}", "reranker" if each % 3 else "baseline", each % 7) for each in range(200)],
         [measured(f"u{each}", each * 1.37 % 11, 10 + each % 5) for each in range(200)],

@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from tests.support.telemetry import NOON, SCOPE, Sender, at, measured, met
-from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.guardrail import Guardrail, GuardrailKind, Worse, fallback_guardrail
-from twokey.domain.telemetry import ALL_TIME, ExposureCount, MetricPresence, Scope, Window
+from twokey.domain.telemetry import ALL_TIME, ExposureCount, MetricPresence, Scope, Telemetry, Window
 from twokey.engine.errors import Invalid
 
 SLOW = Guardrail(key="p95", metric="latency", kind=GuardrailKind.TAIL, limit=100, quantile=0.5)
@@ -18,13 +17,18 @@ HOUR = Window(since=NOON, until=NOON + timedelta(hours=1))
 ENVIRONMENT = Scope(project="support", environment="production")
 
 
-def points(store: DuckTelemetry, guardrail: Guardrail, buckets: int = 6) -> list[tuple[int, str | None, float, int]]:
+@pytest.fixture
+def store(any_store: Telemetry) -> Telemetry:
+    return any_store
+
+
+def points(store: Telemetry, guardrail: Guardrail, buckets: int = 6) -> list[tuple[int, str | None, float, int]]:
     found = store.series(SCOPE, guardrail, window=HOUR, buckets=buckets)
     return [((each.at - NOON) // timedelta(minutes=10), each.variation, each.value, each.events) for each in found]
 
 
 def test_a_chart_shows_events_under_the_variation_their_unit_had_at_that_moment(
-    sender: Sender, store: DuckTelemetry
+    sender: Sender, store: Telemetry
 ) -> None:
     """After a rollback the unit's events move to the baseline's line; what joins nothing is shown as such."""
     sender.send(
@@ -39,7 +43,7 @@ def test_a_chart_shows_events_under_the_variation_their_unit_had_at_that_moment(
     ]
 
 
-def test_a_chart_of_each_kind_of_guardrail(sender: Sender, store: DuckTelemetry) -> None:
+def test_a_chart_of_each_kind_of_guardrail(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [met("a", "reranker", 0, served="baseline"), met("b", "reranker", 0)],
         [
@@ -57,20 +61,20 @@ def test_a_chart_of_each_kind_of_guardrail(sender: Sender, store: DuckTelemetry)
     assert points(store, fallback_guardrail()) == [(0, "reranker", 0.5, 2)]
 
 
-def test_an_event_that_names_its_variation_needs_no_exposure_on_a_chart(sender: Sender, store: DuckTelemetry) -> None:
+def test_an_event_that_names_its_variation_needs_no_exposure_on_a_chart(sender: Sender, store: Telemetry) -> None:
     sender.send(metrics=[measured("a", 10, 5, flag="profile", variation="reranker", revision=18)])
     assert points(store, SLOW) == [(0, "reranker", 10, 1)]
 
 
 @pytest.mark.parametrize("window", [ALL_TIME, Window(since=NOON), Window(since=NOON, until=NOON)])
-def test_a_chart_needs_a_closed_window(store: DuckTelemetry, window: Window) -> None:
+def test_a_chart_needs_a_closed_window(store: Telemetry, window: Window) -> None:
     with pytest.raises(Invalid, match="window"):
         store.series(SCOPE, SLOW, window=window)
     with pytest.raises(Invalid, match="buckets"):
         store.exposure_series(SCOPE, window=HOUR, buckets=0)
 
 
-def test_exposures_over_time_and_in_total(sender: Sender, store: DuckTelemetry) -> None:
+def test_exposures_over_time_and_in_total(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [
             met("a", "reranker", 1, served="baseline"),
@@ -91,7 +95,7 @@ def test_exposures_over_time_and_in_total(sender: Sender, store: DuckTelemetry) 
     assert store.exposure_counts(SCOPE, window=Window(since=at(5000))) == ()
 
 
-def test_a_metric_reported_for_another_unit_arrives_and_joins_nothing(sender: Sender, store: DuckTelemetry) -> None:
+def test_a_metric_reported_for_another_unit_arrives_and_joins_nothing(sender: Sender, store: Telemetry) -> None:
     """The article's citation failures: they come per request, the flag is assigned per conversation."""
     sender.send(
         [met("c1", "reranker", 1)],
@@ -106,14 +110,12 @@ def test_a_metric_reported_for_another_unit_arrives_and_joins_nothing(sender: Se
     assert store.metrics(SCOPE) == ("citation_failure", "latency")
 
 
-def test_an_event_that_names_the_flag_s_variation_joins_without_an_exposure(
-    sender: Sender, store: DuckTelemetry
-) -> None:
+def test_an_event_that_names_the_flag_s_variation_joins_without_an_exposure(sender: Sender, store: Telemetry) -> None:
     sender.send(metrics=[measured("r1", 1, 2, unit_name="request", flag="profile", variation="reranker", revision=18)])
     assert store.metric_presence(SCOPE, "latency").joined_events == 1
 
 
-def test_contexts_are_the_latest_of_each_unit_ready_for_evaluation(sender: Sender, store: DuckTelemetry) -> None:
+def test_contexts_are_the_latest_of_each_unit_ready_for_evaluation(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [
             met("a", "baseline", 1, context={"plan": "free"}),

@@ -215,12 +215,13 @@ def cohorts(
     for attribute in attributes:
         members.by_cohort(cursor, attribute, values)
         (found,) = _measure(cursor, scope, [guardrail], window)
-        for value in _most_units_first(found):
+        for value in most_units_first(found):
             contrasts.append(CohortContrast(attribute=attribute, value=value, stages=staged(split, value, found)))
     return tuple(contrasts)
 
 
-def _most_units_first(found: dict[Key, ArmFigures]) -> list[str]:
+def most_units_first(found: dict[Key, ArmFigures]) -> list[str]:
+    """The cohorts, the one with the most units first."""
     units: dict[str, int] = {}
     for (cohort, _, _), arm in found.items():
         if cohort is not None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from twokey.adapters.telemetry import arms, rows, views
+from twokey.adapters.telemetry import answers, arms, rows, views
 from twokey.adapters.telemetry.accounts import Accounts
 from twokey.adapters.telemetry.ledger import Question
 from twokey.adapters.telemetry.members import Split
@@ -273,15 +273,13 @@ class DuckTelemetry:
     ) -> tuple[SeriesPoint, ...]:
         """The metric over time by the variation each unit was assigned at that moment."""
         if guardrail.kind is GuardrailKind.QUERY:
-            return views.charted(self.readings(scope, guardrail, window=window))
+            return answers.charted(self.readings(scope, guardrail, window=window))
         with self._reading() as cursor:
             return views.series(cursor, scope, guardrail, window, buckets)
 
     def readings(self, scope: Scope, guardrail: Guardrail, *, window: Window) -> Readings:
         """What the metrics system says for a guardrail by query."""
-        if self._queries is None:
-            return Readings(problem="no metrics system is connected; name one with `twokey serve --prometheus`")
-        return self._queries.read(scope, guardrail.query, window)
+        return answers.asked(self._queries, scope, guardrail, window)
 
     def exposure_series(self, scope: Scope, *, window: Window, buckets: int = 60) -> tuple[ExposurePoint, ...]:
         """Exposures over time by assigned variation."""

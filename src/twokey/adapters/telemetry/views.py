@@ -8,16 +8,18 @@ Rules kept here:
 
 from __future__ import annotations
 
-import math
-from datetime import datetime, timedelta
-
 import duckdb
-import msgspec
 
+from twokey.adapters.telemetry.answers import (
+    bucket_at,
+    bucket_width,
+    fallback_series,
+    recorded_change,
+    recorded_context,
+)
 from twokey.adapters.telemetry.arms import failed, threshold
 from twokey.adapters.telemetry.members import Values, place, window_values
-from twokey.adapters.telemetry.schema import micros, moment
-from twokey.domain.guardrail import Guardrail, GuardrailKind, Readings
+from twokey.domain.guardrail import Guardrail, GuardrailKind
 from twokey.domain.telemetry import (
     ExposureCount,
     ExposurePoint,
@@ -28,8 +30,6 @@ from twokey.domain.telemetry import (
     SeriesPoint,
     Window,
 )
-from twokey.engine.errors import Invalid
-from twokey.engine.wire import ChangeEvent
 
 _HERE = "project = $project AND environment = $environment"
 _WHEN = "happened >= $since AND happened < $until"
@@ -37,15 +37,6 @@ _WHEN = "happened >= $since AND happened < $until"
 
 def _environment(scope: Scope) -> Values:
     return {"project": scope.project, "environment": scope.environment}
-
-
-def _bucket_width(window: Window, buckets: int) -> int:
-    """Microseconds of one bucket. Raises Invalid for an open or empty window."""
-    if window.since is None or window.until is None or window.until <= window.since:
-        raise Invalid("window", "is open or empty", "both ends, `since` before `until`")
-    if buckets < 1:
-        raise Invalid("buckets", f"is `{buckets}`", "1 or more")
-    return max(1, -(-((window.until - window.since) // timedelta(microseconds=1)) // buckets))
 
 
 # ---------------------------------------------------------------- over time
@@ -75,27 +66,15 @@ def series(
     cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrail: Guardrail, window: Window, buckets: int
 ) -> tuple[SeriesPoint, ...]:
     """The guardrail's figure by bucket and assigned variation."""
-    width = _bucket_width(window, buckets)
+    width = bucket_width(window, buckets)
     if guardrail.kind is GuardrailKind.FALLBACK:
-        return tuple(
-            SeriesPoint(at=p.at, variation=p.variation, value=p.served_other / p.exposures, events=p.exposures)
-            for p in exposure_series(cursor, scope, window, buckets)
-        )
+        return fallback_series(exposure_series(cursor, scope, window, buckets))
     values = place(scope) | window_values(window) | {"metric": guardrail.metric, "width": width}
     figure, extra = _figure(guardrail)
     found = cursor.execute(_SERIES.format(figure=figure), values | extra).fetchall()
     return tuple(
-        SeriesPoint(at=_bucket(window, width, bucket), variation=variation, value=float(value), events=events)
+        SeriesPoint(at=bucket_at(window, width, bucket), variation=variation, value=float(value), events=events)
         for bucket, variation, value, events in found
-    )
-
-
-def charted(readings: Readings) -> tuple[SeriesPoint, ...]:
-    """A query's readings as a chart has them: of nobody's variation."""
-    return tuple(
-        SeriesPoint(at=each.at, variation=None, value=each.value, events=1)
-        for each in readings.values
-        if math.isfinite(each.value)
     )
 
 
@@ -106,11 +85,6 @@ def _figure(guardrail: Guardrail) -> tuple[str, Values]:
     if guardrail.kind is GuardrailKind.TAIL:
         return "quantile_cont(value, $quantile)", {"quantile": guardrail.quantile}
     return "avg(value)", {}
-
-
-def _bucket(window: Window, width: int, bucket: int) -> datetime:
-    assert window.since is not None  # noqa: S101 - `_bucket_width` has refused an open window
-    return moment(micros(window.since) + bucket * width)
 
 
 _EXPOSURE_SERIES = f"""
@@ -124,11 +98,11 @@ def exposure_series(
     cursor: duckdb.DuckDBPyConnection, scope: Scope, window: Window, buckets: int
 ) -> tuple[ExposurePoint, ...]:
     """Exposures by bucket and assigned variation."""
-    width = _bucket_width(window, buckets)
+    width = bucket_width(window, buckets)
     values = place(scope) | window_values(window) | {"width": width}
     return tuple(
         ExposurePoint(
-            at=_bucket(window, width, bucket), variation=name, exposures=seen, units=units, served_other=other
+            at=bucket_at(window, width, bucket), variation=name, exposures=seen, units=units, served_other=other
         )
         for bucket, name, seen, units, other in cursor.execute(_EXPOSURE_SERIES, values).fetchall()
     )
@@ -209,17 +183,8 @@ def contexts(
 ) -> tuple[RecordedContext, ...]:
     """The latest context of each unit, with its id under the name it was bucketed by."""
     values = place(scope) | window_values(window) | {"limit": limit}
-    return tuple(
-        RecordedContext(
-            unit=unit,
-            unit_name=unit_name,
-            context={"targetingKey": unit} | msgspec.json.decode(context) | {unit_name: unit},
-            weight=weight,
-            at=moment(happened),
-            variation=None if scope.flag is None else variation,
-        )
-        for unit, unit_name, context, weight, happened, variation in cursor.execute(_CONTEXTS, values).fetchall()
-    )
+    found = cursor.execute(_CONTEXTS, values).fetchall()
+    return tuple(recorded_context(scope, row) for row in found)
 
 
 _CHANGES = f"""
@@ -230,11 +195,4 @@ WHERE {_HERE} AND {_WHEN} ORDER BY happened, id"""  # noqa: S608
 def change_events(cursor: duckdb.DuckDBPyConnection, scope: Scope, window: Window) -> tuple[RecordedChange, ...]:
     """Changes elsewhere, oldest first."""
     found = cursor.execute(_CHANGES, _environment(scope) | window_values(window)).fetchall()
-    return tuple(_change(row) for row in found)
-
-
-def _change(row: tuple[str, str, str, str, str, int, str | None, str]) -> RecordedChange:
-    id_, source, kind, title, service, happened, url, attributes = row
-    fields = {"kind": kind, "title": title, "service": service, "url": url, "at": moment(happened)}
-    event = msgspec.convert(fields | {"attributes": msgspec.json.decode(attributes)}, ChangeEvent)
-    return RecordedChange(id=id_, source=source, event=event)
+    return tuple(recorded_change(row) for row in found)

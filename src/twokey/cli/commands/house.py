@@ -29,6 +29,7 @@ def serve(
     monitor: serving.Monitor = 60.0,
     keep_days: serving.KeepDays = 90,
     keep_attribute: serving.KeepAttributes = None,
+    telemetry: serving.Telemetry = "",
     prometheus: serving.Prometheus = None,
     github_webhook: serving.GithubWebhook = None,
     oidc_issuer: serving.OidcIssuer = "",
@@ -42,10 +43,9 @@ def serve(
     record_evaluations: serving.RecordEvaluations = False,
 ) -> None:
     """Run the server: control room, API, signals, evaluation, jobs."""
-    from twokey.cli.local import Listening, Where
-    from twokey.cli.local import serve as run
+    from twokey.cli import local
 
-    listening = Listening(
+    chosen = local.Listening(
         host=host,
         port=port,
         workers=workers,
@@ -56,6 +56,7 @@ def serve(
         monitor=monitor,
         keep_days=keep_days,
         keep_attributes=tuple(keep_attribute or ()),
+        telemetry=telemetry,
         prometheus=tuple(_prometheus(each) for each in prometheus or ()),
         github_secrets=tuple(_github(each) for each in github_webhook or ()),
         provider=_provider(oidc_issuer, oidc_client, oidc_secret_file, oidc_name, create=oidc_create),
@@ -64,7 +65,7 @@ def serve(
         visible_evaluations=visible_evaluations,
         record_evaluations=record_evaluations,
     )
-    run(Where(data, database), listening)
+    local.serve(local.Where(data, database), chosen)
 
 
 def init(
