@@ -442,19 +442,34 @@ def false_alarms(runs: int, seed: int, real: Array | None) -> tuple[list[str], b
     return lines, good and sound
 
 
-def delays(runs: int, seed: int) -> list[str]:
-    """Units an arm at equal shares until the alarm: median (and 90th percentile)."""
-    lines = ["| effect | mean test | label or tail test |", "|---|---|---|"]
+LONGEST = {
+    "latency +10 %": (2_100, 5_620),
+    "latency +25 %": (640, 1_200),
+    "failures 1 to 2 %": (2_080, 1_980),
+    "failures 0 to 0.5 %": (1_720, 1_160),
+    "failures 11 to 19 %": (520, 400),
+}
+"""Median delays of the mean and the label test as they were designed; 1.3 times as long is too long."""
+
+
+def delays(runs: int, seed: int) -> tuple[list[str], bool]:
+    """Units an arm at equal shares until the alarm: median (and 90th percentile); whether none takes too long."""
+    lines, good = ["| effect | mean test | label or tail test |", "|---|---|---|"], True
     for name, as_mean, as_label in EFFECTS:
         cells = (
             Cell(name, "mean", as_mean or only_candidate_fails, per_look=80),
             Cell(name, "label", as_label or only_candidate_fails, per_look=80),
         )
         found = [run(cell, cell.method, runs=runs, seed=seed) for cell in cells]
-        shown = " | ".join(f"{each.delay(0.5):,.0f} ({each.delay(0.9):,.0f})" for each in found)
+        slow = [each.delay(0.5) > 1.3 * most for each, most in zip(found, LONGEST[name], strict=True)]
+        good &= not any(slow)
+        marks = ["**TOO LONG** " if each else "" for each in slow]
+        shown = " | ".join(
+            f"{mark}{each.delay(0.5):,.0f} ({each.delay(0.9):,.0f})" for mark, each in zip(marks, found, strict=True)
+        )
         lines.append(f"| {name} | {shown} |")
         print(lines[-1], flush=True)
-    return lines
+    return lines, good
 
 
 def agreement() -> str:
@@ -494,7 +509,8 @@ def main() -> int:
     started = time.monotonic()
     print(agreement())
     table, good = false_alarms(chosen.runs, chosen.seed, measured())
-    slow = delays(max(chosen.runs // 5, 100), chosen.seed)
+    slow, quick = delays(max(chosen.runs // 5, 100), chosen.seed)
+    good &= quick
     if chosen.markdown:
         chosen.markdown.write_text("\n".join([*table, "", *slow, ""]))
     print(f"{'sound' if good else 'NOT SOUND'}, {chosen.runs:,} runs a cell, {time.monotonic() - started:.0f} s")

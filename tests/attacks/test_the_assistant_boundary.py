@@ -188,6 +188,7 @@ def test_9_exfiltration(server: Doors, world: World) -> None:
         tokens = uow.tokens.where(limit=100)
         case = uow.cases.where(limit=1)
     known = {"id": made["id"], "key": FLAG, "project": PROJECT, "environment": ENVIRONMENT, "username": "mara"}
+    known |= {"form": "svg"}
     secrets = [PASSWORD_HASH, *(each.secret_hash for each in tokens), reader.headers["Authorization"].split()[1]]
     read = 0
     for path in routes(server):

@@ -25,11 +25,11 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-STEPS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+STEPS = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 """How many times beyond the null's ratio the alternatives of a mixture lie."""
 
-TUNING = 37.0
-"""Precision of the mean test's mixture: sharpest near an information n1 n0 / (n1 + n0) of 250 (two arms of 500)."""
+TUNING = 74.0
+"""Precision of the mean test's mixture: sharpest near an information n1 n0 / (n1 + n0) of 500 (two arms of 1,000)."""
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
