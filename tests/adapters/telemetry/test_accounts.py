@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import duckdb
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -84,6 +85,98 @@ def test_looking_on_the_way_changes_nothing_of_what_is_seen(batches: list[Batch]
             assert_alike(look(store, window), whole(store, window))
     assert_alike(look(store), whole(store))
     store.close()
+
+
+FIRST = msgspec.structs.replace(TEN, last_revision=None)
+OTHER = StagePlan(rule="other", first_revision=19, shares={"reranker": 10_000, "baseline": 90_000})
+STAGES = [[FIRST], [TEN, HALF], [TEN, HALF, OTHER]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(BATCHES, st.booleans()), min_size=1, max_size=6))
+def test_stages_that_end_and_begin_between_looks_change_nothing_of_what_is_seen(
+    steps: list[tuple[Batch, bool]],
+) -> None:
+    """A rollout widens while its rows arrive, some of them before it is known, some long after."""
+    store = DuckTelemetry(threads=1)
+    sender, stage = Sender(store), 0
+    for (exposures, metrics, _), widens in steps:
+        sender.send(exposures, metrics)
+        stage = min(stage + widens, len(STAGES) - 1)
+        plans = STAGES[stage]
+        found = store.arms_of_all(SCOPE, GUARDRAILS, plans, baseline="baseline")
+        assert_alike(found, tuple(store.arms(SCOPE, each, plans, baseline="baseline") for each in GUARDRAILS))
+    store.close()
+
+
+def never(*_: object) -> None:
+    raise AssertionError("everything was read again")
+
+
+def test_the_next_stage_carries_the_account_on(
+    sender: Sender, store: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twokey.adapters.telemetry import accounts
+
+    sender.send([met(f"u{each}", "baseline", each) for each in range(50)])
+    store.arms_of_all(SCOPE, GUARDRAILS, [FIRST], baseline="baseline")
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "whole", never)
+        sender.send([met("late", "reranker", 60, revision=19)])
+        assert look(store)[0][1].candidate.units == 1
+        with pytest.raises(AssertionError, match="read again"):
+            store.arms_of_all(SCOPE, GUARDRAILS, [HALF], baseline="baseline")
+    assert_alike(look(store), whole(store))
+
+
+def test_another_process_goes_on_where_the_last_one_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from twokey.adapters.telemetry import accounts
+
+    file = tmp_path / "telemetry.duckdb"
+    store = DuckTelemetry(file)
+    Sender(store).send([met(f"u{each}", "reranker", each) for each in range(9)], [measured("u3", 150, 20)])
+    before = look(store)
+    store.close()
+    again = DuckTelemetry(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "whole", never)
+        assert look(again) == before
+        later = Sender(again)
+        later.sent = 1
+        later.send([met("new", "reranker", 30)], [measured("new", 50, 31)])
+        found = look(again)
+    assert_alike(found, whole(again))
+    again.prune(at(5))
+    again.close()
+    last = DuckTelemetry(file)
+    assert_alike(look(last), whole(last))
+    last.close()
+
+
+def test_an_account_that_cannot_be_read_is_read_anew_from_its_rows(tmp_path: Path) -> None:
+    file = tmp_path / "telemetry.duckdb"
+    store = DuckTelemetry(file)
+    Sender(store).send([met("a", "reranker", 1)])
+    look(store)
+    store.close()
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("UPDATE accounts SET body = 'of another version'::BLOB")
+    again = DuckTelemetry(file)
+    assert look(again)[0][0].candidate.units == 1
+    again.close()
+
+
+def test_an_enormous_value_that_leaves_takes_no_digits_with_it(sender: Sender, store: DuckTelemetry) -> None:
+    """Taken out of sums of squares, it would leave noise where the others vary."""
+    units = [f"u{each}" for each in range(20)]
+    sender.send(
+        [met(unit, "reranker", 10) for unit in [*units, "huge"]],
+        [measured(unit, each % 3, 12) for each, unit in enumerate(units)] + [measured("huge", 1e17, 12)],
+    )
+    assert look(store)[1][0].candidate.mean > 1e15
+    sender.send([met("huge", "baseline", 11)])
+    assert_alike(look(store), whole(store))
+    assert 0.5 < look(store)[1][0].candidate.variance < 1
 
 
 def test_an_end_before_the_last_one_is_read_anew(sender: Sender, store: DuckTelemetry) -> None:

@@ -1,8 +1,10 @@
 """The accounts that are kept between looks: who may use one, and when it is void.
 
 Rules kept here:
-- an account is used by one reader at a time, and those of different questions at once;
+- an account is used by one reader at a time, and those of different questions at once; it is carried on to the question
+  that follows its own as stages end and begin;
 - what was read before, or while, rows were deleted is never used again;
+- at the end of a process they are kept beside the rows, and go with the first deletion of any;
 - the least used goes when there are too many: it can be read anew.
 """
 
@@ -10,15 +12,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import duckdb
+import msgspec
 
 from twokey.adapters.telemetry.ledger import Account, Question, bring_up, reaches, whole
 from twokey.domain.guardrail import StageArms
 from twokey.domain.telemetry import Window
 
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Account).decode
 MOST = 256
 """Questions whose sums are kept."""
 
@@ -31,6 +36,11 @@ class _Place:
         self.account: Account | None = None
         self.generation = -1
 
+    def take(self, generation: int) -> Account | None:
+        """The account, which is gone until it is put back: half a reading is none."""
+        account, self.account = self.account, None
+        return account if self.generation == generation else None
+
 
 class Accounts:
     """The accounts of one store."""
@@ -38,6 +48,7 @@ class Accounts:
     def __init__(self, most: int = MOST) -> None:
         self._lock = threading.Lock()
         self._places: OrderedDict[bytes, _Place] = OrderedDict()
+        self._lines: dict[bytes, bytes] = {}
         self._generation, self._most = 0, most
 
     def answer(
@@ -52,16 +63,49 @@ class Accounts:
             generation, arrived = self._generation, arrival()
             cursor.begin()
             try:
-                account = place.account if place.generation == generation else None
-                place.account = None  # until this reading is through: half of one is none
-                if account is not None and reaches(account, window):
+                account = place.take(generation) or self._before(place, question, generation)
+                if account is not None and reaches(account, question, window):
                     bring_up(cursor, account, question, window, arrived)
                 else:
+                    account = None
+                if account is None or not account.sound:
                     account = whole(cursor, question, window, arrived)
             finally:
                 cursor.rollback()  # nothing but scratch tables was written
             place.account, place.generation = account, generation
+            self._lines[question.line] = question.key
             return account.figures(question.guardrails, question.split)
+
+    def _before(self, place: _Place, question: Question, generation: int) -> Account | None:
+        """The account of the question before this one of its line, unless it is just being used."""
+        with self._lock:
+            known = self._places.get(self._lines.get(question.line, b""))
+        if known is None or known is place or not known.lock.acquire(blocking=False):
+            return None
+        try:
+            return known.take(generation)
+        finally:
+            known.lock.release()
+
+    def kept(self) -> list[tuple[bytes, bytes]]:
+        """Every account by its key, encoded, for the next process that opens the store."""
+        with self._lock:
+            places = list(self._places.items())
+        found: list[tuple[bytes, bytes]] = []
+        for key, place in places:
+            with place.lock:
+                if place.account is not None and place.generation == self._generation:
+                    found.append((key, _encode(place.account)))
+        return found
+
+    def take_up(self, kept: Sequence[tuple[bytes, bytes]]) -> None:
+        """Go on with the accounts of the process before. What cannot be read is read anew from its rows."""
+        for key, body in kept:
+            with suppress(msgspec.MsgspecError):
+                account = _decode(body)
+                place = self._place(key)
+                place.account, place.generation = account, self._generation
+                self._lines[account.question.line] = key
 
     @contextmanager
     def voided(self) -> Iterator[None]:
@@ -81,5 +125,6 @@ class Accounts:
             place = self._places.setdefault(key, _Place())
             self._places.move_to_end(key)
             while len(self._places) > self._most:
-                self._places.popitem(last=False)
+                gone, _ = self._places.popitem(last=False)
+                self._lines = {line: kept for line, kept in self._lines.items() if kept != gone}
             return place

@@ -10,7 +10,7 @@ Rules kept here:
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 
 import duckdb
@@ -102,9 +102,9 @@ def buckets(
     window: Window,
     rows: Rows,
     fineness: int,
-) -> dict[tuple[int, Key], Counter[tuple[int, int]]]:
+) -> dict[tuple[int, Key], dict[tuple[int, int], int]]:
     """How many events of the members lie in each bucket of a logarithmic scale, by numbered guardrail and arm."""
-    found: dict[tuple[int, Key], Counter[tuple[int, int]]] = defaultdict(Counter)
+    found: dict[tuple[int, Key], dict[tuple[int, int], int]] = defaultdict(dict)
     if guardrails:
         values = place(scope) | window_values(window) | _wanted(guardrails) | {"fineness": fineness}
         for number, cohort, stage, arm, side, bucket, events in cursor.execute(rows.over(_BUCKETS), values).fetchall():

@@ -4,19 +4,20 @@ Rules kept here:
 - an account's sums are over units; when anything of a unit arrives, what the unit had counted for is taken out, and
   what it counts for now is put in, both by the statements of a whole reading: the two cannot disagree;
 - what arrived is told by its `arrival`, what had lain in the future by its time; nothing is looked at twice or missed;
-- where a row was deleted, or the stages changed, the account is read anew;
-- squares are summed about a middle, so that taking out and putting in costs no digits;
+- where a stage ended or began, the account is carried on: only units with a row of a later revision are looked at;
+- where a row was deleted, or the stages are others altogether, the account is read anew;
+- squares are summed about a middle of their own; an account that has lost digits by taking out is read anew;
 - the displayed quantile comes from buckets a fifth of a percent wide.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 import duckdb
 import msgspec
+from msgspec.structs import replace
 
 from twokey.adapters.telemetry import arms, members
 from twokey.adapters.telemetry.arms import Key
@@ -25,22 +26,40 @@ from twokey.adapters.telemetry.schema import LAST, micros
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms
 from twokey.domain.telemetry import Scope, Window
 
+DIGITS = 1e-7
+"""Below such a part of what they were, squares have lost too many digits to say how values vary."""
 FINENESS = 500
 """Buckets of the displayed quantile for each factor of e."""
 
 
 class Sums(msgspec.Struct):
-    """Of one guardrail in one arm: units with the metric, failing ones, sum and squares about the middle."""
+    """Of one guardrail in one arm: units with the metric, failing ones, sum and squares about the `middle`.
 
+    `peak` is the largest that the squares have been: where they are nothing beside it, their digits are gone.
+    """
+
+    middle: float
     units: int = 0
     failures: int = 0
     total: float = 0.0
     squares: float = 0.0
+    peak: float = 0.0
+
+    @property
+    def spread(self) -> float:
+        """The squares about the mean."""
+        return self.squares - self.total * self.total / self.units if self.units else 0.0
+
+    @property
+    def sound(self) -> bool:
+        """Whether the spread still has its digits."""
+        return self.units < 2 or self.peak == 0.0 or self.spread > DIGITS * self.peak
 
 
 Sizes = dict[Key, tuple[int, int]]
 Measured = dict[tuple[int, Key], arms.Measured]
-Buckets = dict[tuple[int, Key], Counter[tuple[int, int]]]
+Counts = dict[tuple[int, int], int]
+Buckets = dict[tuple[int, Key], Counts]
 
 
 class Reading(msgspec.Struct):
@@ -54,11 +73,11 @@ class Reading(msgspec.Struct):
 class Account(msgspec.Struct):
     """The sums of one question, up to an arrival and a moment."""
 
+    question: Question
     arrival: int
     window: Window
     sizes: dict[Key, list[int]]
     sums: dict[tuple[int, Key], Sums]
-    middles: dict[int, float]
     buckets: Buckets
 
     def take(self, reading: Reading, sign: int) -> None:
@@ -68,16 +87,22 @@ class Account(msgspec.Struct):
             size[0] += sign * units
             size[1] += sign * fell
         for where, (units, failures, mean, variance) in reading.measured.items():
-            middle = self.middles.setdefault(where[0], mean)
-            sums, off = self.sums.setdefault(where, Sums()), mean - middle
+            sums = self.sums.setdefault(where, Sums(middle=mean))
+            off = mean - sums.middle
             sums.units += sign * units
             sums.failures += sign * failures
             sums.total += sign * units * off
             sums.squares += sign * ((units - 1) * (variance or 0.0) + units * off * off)
+            sums.peak = max(sums.peak, abs(sums.squares))
         for where, counts in reading.buckets.items():
-            kept = self.buckets.setdefault(where, Counter())
+            kept = self.buckets.setdefault(where, {})
             for bucket, events in counts.items():
-                kept[bucket] += sign * events
+                kept[bucket] = kept.get(bucket, 0) + sign * events
+
+    @property
+    def sound(self) -> bool:
+        """Whether every figure still has its digits; else the account has to be read anew."""
+        return all(each.sound for each in self.sums.values())
 
     def figures(self, guardrails: Sequence[Guardrail], split: Split) -> tuple[tuple[StageArms, ...], ...]:
         """Both arms of each plan, for each guardrail."""
@@ -93,16 +118,15 @@ class Account(msgspec.Struct):
         sums = self.sums.get((number, key))
         if sums is None or not sums.units:
             return arms.figures((units, fell), None, None)
-        off = sums.total / sums.units
-        variance = max(0.0, sums.squares - sums.units * off * off) / (sums.units - 1) if sums.units > 1 else 0.0
-        measured = (sums.units, sums.failures, self.middles[number] + off, variance)
+        variance = max(0.0, sums.spread) / (sums.units - 1) if sums.units > 1 else 0.0
+        measured = (sums.units, sums.failures, sums.middle + sums.total / sums.units, variance)
         counts = self.buckets.get((number, key))
         return arms.figures((units, fell), measured, quantile(counts, guardrail.quantile) if counts else None)
 
 
-def quantile(counts: Counter[tuple[int, int]], share: float) -> float:
+def quantile(counts: Counts, share: float) -> float:
     """The value below which that share of the events lies, between two neighbours where it falls there."""
-    rank = share * (counts.total() - 1)
+    rank = share * (sum(counts.values()) - 1)
     low, high = math.floor(rank), math.ceil(rank)
     seen, below = 0, 0.0
     for value, events in sorted((_value(bucket), events) for bucket, events in counts.items() if events):
@@ -132,13 +156,40 @@ class Question(msgspec.Struct, frozen=True):
     @property
     def key(self) -> bytes:
         """What tells it from another; names and titles do not."""
-        told = [(each.metric, each.kind, arms.threshold(each), each.worse, each.quantile) for each in self.guardrails]
-        return msgspec.msgpack.encode((self.scope, told, self.split))
+        return msgspec.msgpack.encode((self.line, self.split.plans))
+
+    @property
+    def line(self) -> bytes:
+        """The same without the stages: questions of one line follow each other as stages end and begin."""
+        told = [
+            (each.metric, each.kind, float(arms.threshold(each)), each.worse, float(each.quantile))
+            for each in self.guardrails
+        ]
+        return msgspec.msgpack.encode((self.scope, told, self.split.baseline, self.split.candidate))
+
+    def since(self, old: Question) -> int | None:
+        """The last revision whose rows mean the same to both, where stages have only ended or begun since `old`.
+
+        Nothing where these stages do not follow those.
+        """
+        ours, theirs = self.split.plans, old.split.plans
+        if self.line != old.line or len(ours) < len(theirs):
+            return None
+        ends = [LAST, *(each.first_revision - 1 for each in ours[len(theirs) :])]
+        for new, was in zip(ours, theirs, strict=False):
+            if new == was:
+                continue
+            if was.last_revision is not None or new.last_revision is None:
+                return None
+            if replace(was, last_revision=new.last_revision) != new:
+                return None
+            ends.append(new.last_revision)
+        return min(ends)
 
 
 def whole(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, arrival: int) -> Account:
     """An account read from everything that has arrived."""
-    account = Account(arrival=arrival, window=window, sizes={}, sums={}, middles={}, buckets={})
+    account = Account(question=question, arrival=arrival, window=window, sizes={}, sums={}, buckets={})
     account.take(_read(cursor, question, window, Rows.arrived(arrival)), 1)
     return account
 
@@ -146,8 +197,9 @@ def whole(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window,
 def bring_up(
     cursor: duckdb.DuckDBPyConnection, account: Account, question: Question, window: Window, arrival: int
 ) -> None:
-    """Bring an account up to what has arrived, and to a later end of the window."""
+    """Bring an account up to what has arrived, to a later end of the window, and to a question that follows its own."""
     span: Values = {
+        "same": question.since(account.question),
         "known": account.arrival,
         "arrival": arrival,
         "passed": _end(account.window),
@@ -160,14 +212,14 @@ def bring_up(
     touched, before = cursor.execute(_FOUND, {"known": account.arrival}).fetchone() or (False, False)
     if touched:
         if before:
-            account.take(_read(cursor, question, account.window, Rows.near(account.arrival)), -1)
+            account.take(_read(cursor, account.question, account.window, Rows.near(account.arrival)), -1)
         account.take(_read(cursor, question, window, Rows.near(arrival)), 1)
-    account.arrival, account.window = arrival, window
+    account.question, account.arrival, account.window = question, arrival, window
 
 
-def reaches(account: Account, window: Window) -> bool:
-    """Whether an account can be brought up to this window, which has no beginning: time only goes on."""
-    return _end(window) >= _end(account.window)
+def reaches(account: Account, question: Question, window: Window) -> bool:
+    """Whether an account can be brought up to this: time only goes on, and stages only end and begin."""
+    return _end(window) >= _end(account.window) and question.since(account.question) is not None
 
 
 def _end(window: Window) -> int:
@@ -181,6 +233,12 @@ SELECT who FROM exposures WHERE arrival > $known AND arrival <= $arrival AND hap
     AND project = $project AND environment = $environment AND flag = $flag
 UNION
 SELECT who FROM exposures WHERE happened >= $passed AND happened < $end AND arrival <= $arrival
+    AND project = $project AND environment = $environment AND flag = $flag
+UNION
+SELECT who FROM exposures WHERE revision > $same AND happened < $end AND arrival <= $arrival
+    AND project = $project AND environment = $environment AND flag = $flag
+UNION
+SELECT who FROM metrics WHERE revision > $same AND happened < $end AND arrival <= $arrival
     AND project = $project AND environment = $environment AND flag = $flag
 UNION
 SELECT who FROM metrics WHERE arrival > $known AND arrival <= $arrival AND happened < $end

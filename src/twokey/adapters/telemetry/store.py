@@ -106,6 +106,7 @@ class DuckTelemetry:
         self._connection.execute(LATER_COLUMNS)
         self._arrival = _latest(self._connection)
         self._accounts = Accounts()
+        self._accounts.take_up(self._connection.execute("SELECT key, body FROM accounts").fetchall())
 
     # ---------------------------------------------------------------- writing
 
@@ -178,10 +179,15 @@ class DuckTelemetry:
                 for table in ("exposures", "metrics", "changes")
             ]
             connection.execute("DELETE FROM batches WHERE received < $before", limit)
+            connection.execute("DELETE FROM accounts")
         return Pruned(exposures=counts[0], metrics=counts[1], changes=counts[2])
 
     def close(self) -> None:
         """Release the file; nothing that was acknowledged is lost."""
+        kept = self._accounts.kept()
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM accounts")
+            _append(connection, "accounts", kept)
         with self._write:
             self._connection.close()
 
@@ -318,7 +324,7 @@ def _claim(connection: duckdb.DuckDBPyConnection, key: tuple[str, str, str, str]
     return connection.execute(statement, [*key, received]).fetchone() is not None
 
 
-def _append(connection: duckdb.DuckDBPyConnection, table: str, values: Sequence[rows.Row]) -> None:
+def _append(connection: duckdb.DuckDBPyConnection, table: str, values: Sequence[Sequence[object]]) -> None:
     if values:
         appender = connection.appender(table)
         appender.append_rows(values)
