@@ -248,14 +248,17 @@ SELECT who FROM metrics WHERE happened >= $passed AND happened < $end AND arriva
     AND project = $project AND environment = $environment AND (list_contains($metric, metric) OR flag = $flag)""",
     """
 CREATE OR REPLACE TEMP TABLE near_exposures AS
-SELECT e.* EXCLUDE (unit, unit_name, reason, context) FROM exposures e SEMI JOIN touched USING (who)
+WITH near AS MATERIALIZED (SELECT e.rowid AS place FROM exposures e SEMI JOIN touched USING (who))
+SELECT e.* EXCLUDE (unit, unit_name, reason, context) FROM exposures e JOIN near ON e.rowid = near.place
 WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag AND e.arrival <= $arrival""",
     """
 CREATE OR REPLACE TEMP TABLE near_metrics AS
-SELECT e.* EXCLUDE (unit, attributes) FROM metrics e SEMI JOIN touched USING (who)
+WITH near AS MATERIALIZED (SELECT e.rowid AS place FROM metrics e SEMI JOIN touched USING (who))
+SELECT e.* EXCLUDE (unit, attributes) FROM metrics e JOIN near ON e.rowid = near.place
 WHERE e.project = $project AND e.environment = $environment AND e.arrival <= $arrival
     AND (list_contains($metric, e.metric) OR e.flag = $flag)""",
 )
+"""Of everything kept, `who` alone is read to find the rows of a few units; texts are read of those rows."""
 
 
 _FOUND = """
