@@ -27,6 +27,7 @@ from twokey.domain.identity import SYSTEM, Role, User
 from twokey.domain.job import JobKind
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
+from twokey.engine.settling import settle_types
 from twokey.ports import Clock, Keeper, Signer, Store, Telemetry
 from twokey.settings import Settings
 from twokey.steps import (
@@ -53,6 +54,8 @@ MINIMUM_PASSWORD = 12
 TIMER, EVERY = "timer", timedelta(minutes=1)
 """How often the audit log is signed while nothing is decided."""
 log = logging.getLogger(__name__)
+
+settle_types()  # all that the server decodes is imported by now, and none of its threads runs yet
 
 
 def open_store(settings: Settings, clock: Clock = system.utc_now, *, migrate: bool = True) -> SqlStore:

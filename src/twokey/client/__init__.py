@@ -24,6 +24,7 @@ from twokey.client.troubles import (
     UnsoundSnapshot,
     WrongDigest,
 )
+from twokey.engine.settling import settle_types
 
 __all__ = [
     "FALLBACK",
@@ -54,3 +55,5 @@ __all__ = [
     "WrongDigest",
     "exposure",
 ]
+
+settle_types()  # before any thread of the client, or of the application's, decodes

@@ -97,6 +97,43 @@ class ExposureCount(Record, frozen=True, kw_only=True):
     units: int
 
 
+class Asked(Record, frozen=True, kw_only=True):
+    """One guardrail of one flag to glance at; an event past `failing` fails, above it or (`higher` false) below it."""
+
+    flag: str
+    guardrail: str
+    metric: str
+    failing: float
+    higher: bool = True
+
+
+class Glance(Record, frozen=True, kw_only=True):
+    """What a metric was, roughly, of the units that one rule of a flag first assigned one variation in a window.
+
+    `units` have the metric, `failures` of them failed; `mean` and sample `variance` are over one number a unit.
+    """
+
+    flag: str
+    guardrail: str
+    rule: str | None
+    assigned: str
+    units: int
+    failures: int
+    mean: float
+    variance: float
+
+
+class Traffic(Record, frozen=True, kw_only=True):
+    """Who came in a window: how many units, how many exposures, and the contexts of a sample of the units.
+
+    A unit is in the samples of all windows or of none, so that two of them can be compared.
+    """
+
+    units: int = 0
+    exposures: int = 0
+    contexts: tuple[Mapping[str, str | int | float | bool], ...] = ()
+
+
 class ExposurePoint(Record, frozen=True, kw_only=True):
     """Exposures of one assigned variation in one bucket of time; `served_other` of them were served something else."""
 
@@ -213,6 +250,25 @@ class Telemetry(Protocol):
     ) -> tuple[CohortContrast, ...]:
         """`arms` for each of the most frequent `values` values of each attribute, most units first."""
 
+    def contrasts_by_flag(
+        self,
+        scope: Scope,
+        guardrail: Guardrail,
+        plans: Sequence[StagePlan],
+        other: str,
+        *,
+        baseline: str,
+        candidate: str | None = None,
+        window: Window = ALL_TIME,
+    ) -> tuple[CohortContrast, ...]:
+        """`arms` for each variation that another flag first assigned the same units; that flag is the `attribute`."""
+
+    def glances(self, scope: Scope, asked: Sequence[Asked], *, window: Window) -> tuple[Glance, ...]:
+        """A rough look at many guardrails of many flags at once, to choose which of them to measure.
+
+        A unit stays where it was first assigned in the window; stages, and events that name a variation, are left out.
+        """
+
     def overall(
         self, scope: Scope, guardrail: Guardrail, *, window: Window = ALL_TIME, assigned: Sequence[str] | None = None
     ) -> ArmFigures:
@@ -235,6 +291,12 @@ class Telemetry(Protocol):
 
     def exposure_counts(self, scope: Scope, *, window: Window = ALL_TIME) -> tuple[ExposureCount, ...]:
         """Exposures and distinct units by rule, assigned and served."""
+
+    def exposed(self, scope: Scope, *, window: Window = ALL_TIME) -> Mapping[str, tuple[ExposureCount, ...]]:
+        """`exposure_counts` of every flag that was met in an environment, by flag."""
+
+    def traffic(self, scope: Scope, *, window: Window, sample: int = 5_000) -> Traffic:
+        """Who came in a window, to an environment or to one flag."""
 
     def metric_presence(self, scope: Scope, metric: str, *, window: Window = ALL_TIME) -> MetricPresence:
         """Whether a metric arrives and joins exposures of the flag in the scope."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -144,6 +144,14 @@ class Flags(Protocol):
 
     def versions(self, project: str, environment: str, flag: str, limit: int = 100) -> tuple[FlagVersion, ...]:
         """The versions of a flag, newest first."""
+        ...
+
+    def histories(self, project: str, environment: str, flags: Sequence[str]) -> dict[str, tuple[FlagVersion, ...]]:
+        """All versions of each of these flags, newest first."""
+        ...
+
+    def edited(self, project: str, environment: str, since: datetime, until: datetime) -> dict[str, datetime]:
+        """When each flag that was edited from `since` to `until`, both included, was last edited in that time."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Triage a case: collect what is known about every control, let the analyst conclude, keep its finding and evidence.
+"""Triage a case: collect what is known about the controls, let the analyst conclude, keep its finding and evidence.
 
 Rules kept here:
 - reading the telemetry takes time, so it happens outside every transaction; the finding is kept once, with evidence;
@@ -19,21 +19,31 @@ from twokey.domain.audit import Happening
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.control import Control, State
 from twokey.domain.finding import Finding, ground
-from twokey.domain.guardrail import Guardrail, GuardrailKind, VerdictStatus, alpha_by_guardrail, judge
+from twokey.domain.guardrail import Guardrail, Verdict, VerdictStatus, alpha_by_guardrail, judge
 from twokey.domain.identity import ANALYST
 from twokey.domain.job import JobKind
 from twokey.domain.signal import Signal
 from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
-from twokey.domain.triage import Analysis, Collected, Measurement, Observed, analyse
+from twokey.domain.triage import (
+    MOST,
+    Analysis,
+    Collected,
+    Measurement,
+    Observed,
+    Shortlist,
+    analyse,
+    asked,
+    comparing,
+    shortlist,
+    started,
+)
 from twokey.ports import FlagVersion, Store, UnitOfWork
 
 LOOK_BACK = timedelta(hours=24)
 CONTEXTS = 500
-"""So many recent contexts tell which attributes cohorts could be cut by."""
+"""A sample of so many units tells which attributes cohorts could be cut by."""
 ATTRIBUTES = 12
-VERSIONS = 1000
-"""Edits of one flag that are looked back on."""
 AGAIN, PATIENCE = timedelta(seconds=30), timedelta(minutes=30)
 
 
@@ -43,7 +53,7 @@ def triage(store: Store, telemetry: Telemetry, case_id: str) -> Finding | None:
         if not _undecided(uow, case_id):
             return None
         now, known = uow.now, _read(uow, case_id)
-    collected = _Collector(telemetry, known, now).collect()
+    collected = _Collector(store, telemetry, known, now).collect()
     with store.begin() as uow:
         if not _undecided(uow, case_id):
             return None
@@ -74,73 +84,95 @@ class _Known(NamedTuple):
     case: Case
     signals: tuple[Signal, ...]
     state: State
-    versions: dict[str, tuple[FlagVersion, ...]]
+    edited: dict[str, datetime]
     internal_segment: str
 
 
 def _read(uow: UnitOfWork, case_id: str) -> _Known:
     case = uow.cases.get(case_id)
-    here = (case.project, case.environment)
-    state = uow.flags.state(*here)
-    live = [key for key, each in state.controls.items() if not each.archived]
+    here, signals = (case.project, case.environment), uow.signals.where(case=case_id)
+    moment = started(signals) if signals else uow.now
     return _Known(
         case=case,
-        signals=uow.signals.where(case=case_id),
-        state=state,
-        versions={key: uow.flags.versions(*here, key, limit=VERSIONS) for key in live},
+        signals=signals,
+        state=uow.flags.state(*here),
+        edited=uow.flags.edited(*here, moment - LOOK_BACK, moment),
         internal_segment=uow.flags.environment(*here).internal_segment,
     )
 
 
 class _Collector:
-    def __init__(self, telemetry: Telemetry, known: _Known, now: datetime) -> None:
-        self.telemetry, self.known = telemetry, known
+    def __init__(self, store: Store, telemetry: Telemetry, known: _Known, now: datetime) -> None:
+        self.store, self.telemetry, self.known = store, telemetry, known
         self.window = Window(since=now - LOOK_BACK, until=now)
         self.ever = Window(until=now)
+        self.exposed = telemetry.exposed(self._scope(None), window=self.window)
 
     def collect(self) -> Collected:
-        known = self.known
+        known, found = self.known, self._shortlist()
+        keys = (*found.flags, *(key for key in found.unwatched if key in self.exposed))
+        with self.store.read() as uow:
+            histories = uow.flags.histories(known.case.project, known.case.environment, keys)
         return Collected(
             case=known.case.id,
             signals=known.signals,
             state=known.state,
-            controls=tuple(self._observe(known.state.controls[key]) for key in known.versions),
+            controls=tuple(self._observe(known.state.controls[key], histories[key]) for key in keys),
             changes=self.telemetry.change_events(self._scope(None), window=self.window),
             internal_segment=known.internal_segment,
+            shortlist=found,
         )
+
+    def _shortlist(self) -> Shortlist:
+        """Few controls are all measured; of many, those that a rough look at all of them chooses."""
+        known = self.known
+        questions = asked(known.state, self.exposed)
+        many = sum(bool(comparing(each)) for each in known.state.controls.values()) > MOST
+        glances = self.telemetry.glances(self._scope(None), questions, window=self.window) if many else ()
+        moment = started(known.signals) if known.signals else self.ever.until or self.known.case.opened_at
+        return shortlist(known.state, known.signals, moment, known.edited, self.exposed, glances)
 
     def _scope(self, flag: str | None) -> Scope:
         return Scope(project=self.known.case.project, environment=self.known.case.environment, flag=flag)
 
-    def _observe(self, control: Control) -> Observed:
-        versions = self.known.versions[control.key]
+    def _observe(self, control: Control, versions: tuple[FlagVersion, ...]) -> Observed:
         plans = split_plans([(each.revision, each.control) for each in versions], control.flag.baseline)
         return Observed(
             flag=control.key,
             versions=versions,
             measurements=self._measurements(control, plans, versions),
-            exposures=self.telemetry.exposure_counts(self._scope(control.key), window=self.window),
+            exposures=self.exposed.get(control.key, ()),
         )
 
     def _measurements(
         self, control: Control, plans: tuple[StagePlan, ...], versions: tuple[FlagVersion, ...]
     ) -> tuple[Measurement, ...]:
-        compared = [each for each in control.guardrails if each.kind is not GuardrailKind.QUERY]
+        compared = comparing(control)
         if not versions or not compared:
-            return ()  # a query sees everybody: it cannot tell one flag's doing from another's
-        attributes = self._attributes(control) if plans else ()
-        return tuple(self._measure(control, each, plans, attributes) for each in compared)
+            return ()
+        scope, baseline = self._scope(control.key), control.flag.baseline
+        arms = self.telemetry.arms_of_all(scope, compared, plans, baseline=baseline, window=self.ever)
+        alphas = alpha_by_guardrail(control.guardrails)
+        verdicts = [judge(each, found, alpha=alphas[each.key]) for each, found in zip(compared, arms, strict=True)]
+        harmed = any(each.status is VerdictStatus.BREACHED for each in verdicts)
+        attributes = self._attributes(control) if plans and harmed else ()
+        return tuple(
+            self._measured(control, guardrail, verdict, plans, attributes)
+            for guardrail, verdict in zip(compared, verdicts, strict=True)
+        )
 
-    def _measure(
-        self, control: Control, guardrail: Guardrail, plans: tuple[StagePlan, ...], attributes: tuple[str, ...]
+    def _measured(
+        self,
+        control: Control,
+        guardrail: Guardrail,
+        verdict: Verdict,
+        plans: tuple[StagePlan, ...],
+        attributes: tuple[str, ...],
     ) -> Measurement:
         scope, baseline = self._scope(control.key), control.flag.baseline
-        arms = self.telemetry.arms(scope, guardrail, plans, baseline=baseline, window=self.ever)
-        verdict = judge(guardrail, arms, alpha=alpha_by_guardrail(control.guardrails)[guardrail.key])
-        harmed = verdict.status is VerdictStatus.BREACHED
         cohorts = (
             self.telemetry.cohort_contrasts(scope, guardrail, plans, attributes, baseline=baseline, window=self.ever)
-            if harmed and attributes
+            if verdict.status is VerdictStatus.BREACHED and attributes
             else ()
         )
         return Measurement(
@@ -152,9 +184,9 @@ class _Collector:
 
     def _attributes(self, control: Control) -> tuple[str, ...]:
         """Context attributes that cohorts could be cut by: all but the ids that units are assigned by."""
-        recorded = self.telemetry.contexts(self._scope(control.key), window=self.window, limit=CONTEXTS)
+        recorded = self.telemetry.traffic(self._scope(control.key), window=self.window, sample=CONTEXTS)
         units = {"targetingKey", control.flag.unit}
-        names = sorted({name for each in recorded for name in each.context if name not in units})
+        names = sorted({name for each in recorded.contexts for name in each if name not in units})
         return tuple(names[:ATTRIBUTES])
 
 

@@ -157,6 +157,33 @@ def test_versions_tell_what_when_and_by_which_change_newest_first(store: SqlStor
     assert gone.control is None
 
 
+def test_the_histories_of_many_flags_are_read_together(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twokey.adapters.sql.objects._AT_ONCE", 2)
+    for key in ("a", "b", "c"):
+        publish(store, samples.control(key))
+    publish(store, samples.control("c", enabled=False))
+    with store.read() as uow:
+        found = uow.flags.histories(*PLACE, ["c", "a", "never", "b"])
+        assert found == {key: uow.flags.versions(*PLACE, key) for key in ("a", "b", "c", "never")}
+    assert [len(found[key]) for key in ("a", "b", "c", "never")] == [1, 1, 2, 0]
+
+
+def test_which_flags_were_edited_in_a_time_and_when_last(store: SqlStore, clock: Stopwatch) -> None:
+    started = clock.now
+    publish(store, samples.control("early"))
+    clock.forward(hours=1)
+    publish(store, samples.control("twice"))
+    clock.forward(hours=1)
+    publish(store, samples.control("twice", enabled=False))
+    clock.forward(hours=1)
+    publish(store, samples.control("late"))
+    hour = [started + timedelta(hours=each) for each in range(4)]
+    with store.read() as uow:
+        assert uow.flags.edited(*PLACE, hour[1], hour[2]) == {"twice": hour[2]}
+        assert uow.flags.edited(*PLACE, hour[0], hour[1]) == {"early": hour[0], "twice": hour[1]}
+        assert uow.flags.edited(*PLACE, hour[3] + timedelta(seconds=1), clock.now) == {}
+
+
 def test_a_stale_base_is_a_conflict_and_changes_nothing(store: SqlStore) -> None:
     base = now(store)
     published = publish(store, samples.control())

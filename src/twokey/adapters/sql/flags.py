@@ -12,6 +12,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -117,6 +118,18 @@ class SqlFlags:
     def versions(self, project: str, environment: str, flag: str, limit: int = 100) -> tuple[FlagVersion, ...]:
         """The versions of a flag, newest first; none where there never was such a flag."""
         return tuple(_version(row) for row in self._controls.history(project, environment, flag, limit))
+
+    def histories(self, project: str, environment: str, flags: Sequence[str]) -> dict[str, tuple[FlagVersion, ...]]:
+        """All versions of each of these flags, newest first."""
+        found: dict[str, list[FlagVersion]] = {key: [] for key in flags}
+        for row in self._controls.histories(project, environment, flags):
+            found[row.key].append(_version(row))
+        return {key: tuple(versions) for key, versions in found.items()}
+
+    def edited(self, project: str, environment: str, since: datetime, until: datetime) -> dict[str, datetime]:
+        """When each flag that was edited in that time was last edited in it."""
+        found = self._controls.edited(project, environment, since, until)
+        return {row.key: parse_moment(row.at) for row in found}
 
     def _advance(self, before: State) -> int:
         """Take the next revision, if the one before it is still the published one."""

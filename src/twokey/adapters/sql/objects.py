@@ -6,7 +6,7 @@ where whoever edited it dropped or kept an old stamp.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -19,6 +19,8 @@ from twokey.adapters.sql.transaction import Transaction
 from twokey.domain.stamps import Stamps
 
 T = TypeVar("T", bound=msgspec.Struct)
+_AT_ONCE = 500
+"""Keys of one statement: databases limit how many values it may carry."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,21 @@ class SqlObjects(Generic[T]):
         versions = self._versions
         query = select(versions).where(_in(versions, project, environment), versions.c.key == copy(key))
         return self._transaction.rows(query.order_by(versions.c.revision.desc()).limit(max(0, limit)))
+
+    def histories(self, project: str, environment: str, keys: Sequence[str]) -> Iterator[Row[Any]]:
+        """The rows of all versions of these objects, by key, newest first."""
+        versions = self._versions
+        query = select(versions).order_by(versions.c.key, versions.c.revision.desc())
+        for start in range(0, len(keys), _AT_ONCE):
+            chosen = versions.c.key.in_([copy(key) for key in keys[start : start + _AT_ONCE]])
+            yield from self._transaction.rows(query.where(_in(versions, project, environment), chosen))
+
+    def edited(self, project: str, environment: str, since: datetime, until: datetime) -> Sequence[Row[Any]]:
+        """The keys of what was edited from `since` to `until`, with when that was last (`at`)."""
+        versions = self._versions
+        inside = and_(versions.c.at >= moment(since), versions.c.at <= moment(until))
+        query = select(versions.c.key, func.max(versions.c.at).label("at")).group_by(versions.c.key)
+        return self._transaction.rows(query.where(_in(versions, project, environment), inside))
 
     def publish(self, before: Mapping[str, T], after: Mapping[str, T], publish: Publish) -> dict[str, T]:
         """Store what differs between `before` and `after`; what now stands, stamped, by key."""

@@ -220,6 +220,19 @@ def cohorts(
     return tuple(contrasts)
 
 
+def by_flag(
+    cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrail: Guardrail, split: Split, window: Window, other: str
+) -> tuple[CohortContrast, ...]:
+    """Both arms for each variation that another flag gave the same units, most units first."""
+    members.by_plans(cursor, scope, split, window, contexts=True)
+    members.by_flag(cursor, scope, other)
+    (found,) = _measure(cursor, scope, [guardrail], window)
+    return tuple(
+        CohortContrast(attribute=other, value=value, stages=staged(split, value, found))
+        for value in most_units_first(found)
+    )
+
+
 def most_units_first(found: dict[Key, ArmFigures]) -> list[str]:
     """The cohorts, the one with the most units first."""
     units: dict[str, int] = {}

@@ -182,6 +182,20 @@ def by_cohort(cursor: duckdb.DuckDBPyConnection, attribute: str, values: int) ->
     cursor.execute(_BY_COHORT, {"path": pointer, "values": values})
 
 
+_BY_FLAG = """
+CREATE OR REPLACE TEMP TABLE members AS
+WITH other AS (
+    SELECT who, arg_min(assigned, (happened, revision)) AS first FROM exposures
+    WHERE project = $project AND environment = $environment AND flag = $other GROUP BY who
+)
+SELECT everyone.* REPLACE (other.first AS cohort) FROM everyone JOIN other USING (who)"""
+
+
+def by_flag(cursor: duckdb.DuckDBPyConnection, scope: Scope, other: str) -> None:
+    """Keep in `members` the units that met another flag as well, its first variation as their `cohort`."""
+    cursor.execute(_BY_FLAG, {"project": scope.project, "environment": scope.environment, "other": other})
+
+
 # ---------------------------------------------------------------- without arms
 
 _COLUMNS = """0 AS stage, NULL::VARCHAR AS assigned, {entered} AS entered, $until AS left_at, 1 AS candidate,

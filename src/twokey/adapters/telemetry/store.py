@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from twokey.adapters.telemetry import answers, arms, rows, views
+from twokey.adapters.telemetry import answers, arms, glances, rows, views
 from twokey.adapters.telemetry.accounts import Accounts
 from twokey.adapters.telemetry.ledger import Question
 from twokey.adapters.telemetry.members import Split
@@ -29,9 +29,11 @@ from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readin
 from twokey.domain.telemetry import (
     ALL_TIME,
     Accepted,
+    Asked,
     CohortContrast,
     ExposureCount,
     ExposurePoint,
+    Glance,
     MetricPresence,
     Pruned,
     Queries,
@@ -40,6 +42,7 @@ from twokey.domain.telemetry import (
     Scope,
     SeriesPoint,
     StagePlan,
+    Traffic,
     Window,
 )
 from twokey.engine.wire import ChangeEvent, TelemetryBatch
@@ -267,6 +270,26 @@ class DuckTelemetry:
         with self._reading() as cursor:
             return arms.cohorts(cursor, scope, guardrail, split, window, attributes, values)
 
+    def contrasts_by_flag(
+        self,
+        scope: Scope,
+        guardrail: Guardrail,
+        plans: Sequence[StagePlan],
+        other: str,
+        *,
+        baseline: str,
+        candidate: str | None = None,
+        window: Window = ALL_TIME,
+    ) -> tuple[CohortContrast, ...]:
+        """`arms` for each variation that another flag first assigned the same units."""
+        with self._reading() as cursor:
+            return arms.by_flag(cursor, scope, guardrail, Split.of(plans, baseline, candidate), window, other)
+
+    def glances(self, scope: Scope, asked: Sequence[Asked], *, window: Window) -> tuple[Glance, ...]:
+        """A rough look at many guardrails of many flags at once."""
+        with self._reading() as cursor:
+            return glances.glances(cursor, scope, asked, window)
+
     def overall(
         self, scope: Scope, guardrail: Guardrail, *, window: Window = ALL_TIME, assigned: Sequence[str] | None = None
     ) -> ArmFigures:
@@ -296,6 +319,16 @@ class DuckTelemetry:
         """Exposures and distinct units by rule, assigned and served."""
         with self._reading() as cursor:
             return views.exposure_counts(cursor, scope, window)
+
+    def exposed(self, scope: Scope, *, window: Window = ALL_TIME) -> Mapping[str, tuple[ExposureCount, ...]]:
+        """`exposure_counts` of every flag that was met, by flag."""
+        with self._reading() as cursor:
+            return glances.exposed(cursor, scope, window)
+
+    def traffic(self, scope: Scope, *, window: Window, sample: int = 5_000) -> Traffic:
+        """Who came in a window."""
+        with self._reading() as cursor:
+            return glances.traffic(cursor, scope, window, sample)
 
     def metric_presence(self, scope: Scope, metric: str, *, window: Window = ALL_TIME) -> MetricPresence:
         """Whether a metric arrives and joins exposures of the flag in the scope."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twokey.domain.guardrail import Guardrail, GuardrailKind, Verdict, VerdictReason, VerdictStatus, Worse
+from twokey.domain.triage import suspicion
 from twokey.domain.triage.collected import Collected, Measurement, Observed
 from twokey.domain.triage.telling import NAMED, Teller, listed
 
@@ -22,9 +23,11 @@ CERTAINTY = 0.9
 def why(collected: Collected, teller: Teller) -> str:
     """Why no control is suspected."""
     measured = [(each.flag, one) for each in collected.controls for one in each.measurements]
+    doubtful = "" if suspicion.by_chance(collected) else "No candidate does worse than its baseline by assignment."
     if not any(one.presence.joined_events or _exposed(one.verdict) for _, one in measured):
         return "No exposure of any flag that joins a guardrail metric has arrived, so nothing can be compared."
     parts = (
+        _chance(collected),
         _alike(measured, teller),
         _observational(measured),
         _early(measured),
@@ -32,7 +35,7 @@ def why(collected: Collected, teller: Teller) -> str:
         teller.cleared(collected.controls),
     )
     told = " ".join(part for part in parts if part)
-    return f"No candidate does worse than its baseline by assignment. {told}".strip()
+    return f"{doubtful} {told}".strip()
 
 
 def confidence(controls: Sequence[Observed]) -> float:
@@ -57,6 +60,15 @@ def past_limit(guardrail: Guardrail, figure: float | None) -> bool:
 
 def _exposed(verdict: Verdict) -> bool:
     return verdict.candidate_units + verdict.baseline_units > 0
+
+
+def _chance(collected: Collected) -> str:
+    """Breaches that are to be expected among so many controls."""
+    found = suspicion.by_chance(collected)
+    if not found:
+        return ""
+    told = listed([f"`{flag}`" for flag in found[:NAMED]])
+    return f"{told} went past its bar by no more than one of {collected.shortlist.compared:,} does by chance."
 
 
 def _alike(measured: Sequence[tuple[str, Measurement]], teller: Teller) -> str:

@@ -20,6 +20,7 @@ from twokey.domain.guardrail import Guardrail, Verdict
 from twokey.domain.operation import Operation
 from twokey.domain.signal import Signal
 from twokey.domain.telemetry import CohortContrast, ExposureCount, MetricPresence, RecordedChange
+from twokey.domain.triage.screening import Shortlist
 
 
 class Version(Protocol):
@@ -72,7 +73,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
     """All that was read for one case. Signals stand newest first, as they are read.
 
-    `state` is the present one, on which an operation would be drafted.
+    `state` is the present one, on which an operation would be drafted. `controls` are those that were chosen to be
+    measured, and those that moved and have nothing to be measured by.
     """
 
     case: str
@@ -81,6 +83,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     controls: tuple[Observed, ...] = ()
     changes: tuple[RecordedChange, ...] = ()
     internal_segment: str = "internal-staff"
+    shortlist: Shortlist = Shortlist()
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 Rules kept here:
 - a control is suspected only where a guardrail of it is breached by assignment within rule and stage (anytime-valid);
   an observational verdict, a mere change nearby or a hint never suffices;
+- where many controls were compared, its e-value must carry their number (`screening.standing`);
 - the candidate's fallbacks count as a breach only where the baseline does not fall back alike;
 - order and confidence are computed from the parts below, each from 0 to 1, with fixed weights.
 
@@ -25,6 +26,7 @@ from twokey.domain.control import Control
 from twokey.domain.guardrail import GuardrailKind, StageArms, VerdictStatus, judge
 from twokey.domain.triage import hints, timing
 from twokey.domain.triage.collected import Collected, Measurement, Observed
+from twokey.domain.triage.screening import standing
 
 WEIGHTS = {"strength": 0.4, "timing": 0.2, "uniqueness": 0.2, "completeness": 0.1, "hint": 0.1}
 NEARBY = timedelta(hours=1)
@@ -62,11 +64,28 @@ def word(confidence: float) -> str:
 
 def suspicions(collected: Collected) -> tuple[Suspicion, ...]:
     """The suspected controls, the likeliest first."""
-    found = [each for observed in collected.controls if (each := _suspicion(collected, observed)) is not None]
+    found = _standing(collected)
     total = sum(each.strength for each in found)
     rivals = COMPETITION if competing(collected) else 1.0
     ranked = [_with(each, "uniqueness", rivals * each.strength / total) for each in found]
     return tuple(sorted(ranked, key=lambda each: (-each.confidence, each.control.key)))
+
+
+def by_chance(collected: Collected) -> tuple[str, ...]:
+    """Flags with a breach that, of so many controls that were compared, may be there by chance."""
+    stand = {each.control.key for each in _standing(collected)}
+    return tuple(each.control.key for each in _breached(collected) if each.control.key not in stand)
+
+
+def _breached(collected: Collected) -> list[Suspicion]:
+    return [each for observed in collected.controls if (each := _suspicion(collected, observed)) is not None]
+
+
+def _standing(collected: Collected) -> list[Suspicion]:
+    """Those whose breach carries the number of controls that were compared."""
+    found = _breached(collected)
+    stand = standing({each.control.key: past_bar(each.breached[0]) for each in found}, collected.shortlist)
+    return [each for each in found if each.control.key in stand]
 
 
 def competing(collected: Collected) -> bool:
@@ -94,9 +113,13 @@ def separates(measurement: Measurement) -> bool:
 
 def strength(measurement: Measurement) -> float:
     """How clear a breach is: 0.5 at the bar of its e-value, 0.75 at ten times that, towards 1."""
-    verdict = measurement.verdict
-    beyond = math.log10(max(1.0, (verdict.e_value or 1.0) * verdict.alpha))
+    beyond = math.log10(max(1.0, past_bar(measurement)))
     return 1 - 0.5 / (1 + beyond)
+
+
+def past_bar(measurement: Measurement) -> float:
+    """By how much a breach's e-value is past its bar: 1 is at it."""
+    return (measurement.verdict.e_value or 1.0) * measurement.verdict.alpha
 
 
 def _suspicion(collected: Collected, observed: Observed) -> Suspicion | None:

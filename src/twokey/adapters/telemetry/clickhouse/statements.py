@@ -72,6 +72,49 @@ SELECT * FROM ({known}) WHERE cohort IN (
     ORDER BY count() DESC, cohort LIMIT {{values:Int64}})"""  # noqa: S608
 
 
+def by_flag(members: str) -> str:
+    """The members that met another flag as well, its first variation as their cohort."""
+    return f"""
+SELECT m.* REPLACE (o.first AS cohort) FROM ({members}) m INNER JOIN (
+    SELECT e.who AS who, argMin(toString(e.assigned), (e.happened, e.revision)) AS first
+    FROM exposures e WHERE {HERE} AND e.flag = {{other:String}} GROUP BY who
+) o ON m.who = o.who"""  # noqa: S608 - own text
+
+
+GLANCES = f"""
+SELECT number, entry.2 AS rule, entry.3 AS assigned, count(), countIf(failed), avg(value), varSamp(value)
+FROM (
+    SELECT a.number AS number, l.who AS who, any(met.entry) AS entry, avg(l.value) AS value,
+           max(if(a.higher = 1, l.value > a.failing, l.value < a.failing)) AS failed
+    FROM (
+        SELECT e.who AS who, toString(e.metric) AS metric, e.value AS value, e.happened AS happened
+        FROM metrics e WHERE {HERE} AND {WHEN} AND has({{metric:Array(String)}}, e.metric)
+    ) l INNER JOIN (
+        SELECT e.who AS who, toString(e.flag) AS flag,
+               min((e.happened, toString(e.rule), toString(e.assigned))) AS entry
+        FROM exposures e WHERE {HERE} AND {WHEN} AND has({{flags:Array(String)}}, e.flag) GROUP BY who, flag
+    ) met ON l.who = met.who
+    INNER JOIN (
+        SELECT number, flag, metric, failing, higher FROM (SELECT 1)
+        ARRAY JOIN {{number:Array(Int64)}} AS number, {{flags:Array(String)}} AS flag,
+                   {{metric:Array(String)}} AS metric, {{failing:Array(Float64)}} AS failing,
+                   {{higher:Array(UInt8)}} AS higher
+    ) a ON a.flag = met.flag AND a.metric = l.metric
+    WHERE l.happened >= met.entry.1
+    GROUP BY number, who
+) GROUP BY number, rule, assigned ORDER BY number, rule, assigned"""  # noqa: S608 - own text
+
+EXPOSED_FLAGS = f"""
+SELECT toString(e.flag) AS flag, e.rule AS rule, e.assigned AS assigned, e.served AS served, count(), uniqExact(e.who)
+FROM exposures e WHERE {HERE} AND {WHEN} GROUP BY 1, 2, 3, 4 ORDER BY flag, rule, assigned, served"""  # noqa: S608
+
+_CAME = f"{HERE} AND ({{flag:String}} = '' OR {FLAG}) AND {WHEN}"
+CAME = f"SELECT uniqExact(e.who), count() FROM exposures e WHERE {_CAME}"  # noqa: S608 - own text
+SAMPLE = f"""
+SELECT argMax(e.context, (e.happened, e.context)) FROM exposures e WHERE {_CAME}
+GROUP BY e.who ORDER BY e.who LIMIT {{sample:Int64}}"""  # noqa: S608 - own text
+
+
 def sizes(members: str) -> str:
     """How many members each arm has, and how many of them fell back."""
     return f"SELECT cohort, stage, candidate, count(), countIf(fell) FROM ({members}) GROUP BY 1, 2, 3"  # noqa: S608

@@ -10,7 +10,6 @@ Rules kept here:
 from __future__ import annotations
 
 import hashlib
-import math
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -21,20 +20,32 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from twokey.adapters.telemetry import answers, arms, rows
+from twokey.adapters.telemetry import answers, arms, glances, rows
 from twokey.adapters.telemetry.arms import Key, Measured
 from twokey.adapters.telemetry.clickhouse import statements
-from twokey.adapters.telemetry.clickhouse.schema import COLUMNS, UNKNOWN, tables
+from twokey.adapters.telemetry.clickhouse.schema import COLUMNS, tables
+from twokey.adapters.telemetry.clickhouse.values import (
+    EXPOSURE_TEXTS,
+    METRIC_TEXTS,
+    figure_of,
+    key_of,
+    number,
+    plain,
+    split_values,
+    wanted,
+)
 from twokey.adapters.telemetry.members import Split, Values, place, window_values
 from twokey.adapters.telemetry.schema import micros
 from twokey.domain.errors import Conflict
-from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readings, StageArms, Worse
+from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readings, StageArms
 from twokey.domain.telemetry import (
     ALL_TIME,
     Accepted,
+    Asked,
     CohortContrast,
     ExposureCount,
     ExposurePoint,
+    Glance,
     MetricPresence,
     Pruned,
     Queries,
@@ -43,6 +54,7 @@ from twokey.domain.telemetry import (
     Scope,
     SeriesPoint,
     StagePlan,
+    Traffic,
     Window,
 )
 from twokey.engine.wire import ChangeEvent, TelemetryBatch
@@ -96,8 +108,8 @@ class ClickHouseTelemetry:
             if self._knows(key):
                 return Accepted(batch_id=batch.batch_id, duplicate=True)
             token = hashlib.sha256(msgspec.msgpack.encode(key)).hexdigest()
-            self._insert("exposures", [_plain(row, _EXPOSURE_TEXTS) for row in made.exposures], token)
-            self._insert("metrics", [_plain(row, _METRIC_TEXTS) for row in made.metrics], token)
+            self._insert("exposures", [plain(row, EXPOSURE_TEXTS) for row in made.exposures], token)
+            self._insert("metrics", [plain(row, METRIC_TEXTS) for row in made.metrics], token)
             self._insert("changes", self._new(made.changes), token)
             self._insert("batches", [(*key, micros(received_at))], token)
         return Accepted(
@@ -187,7 +199,7 @@ class ClickHouseTelemetry:
     ) -> tuple[tuple[StageArms, ...], ...]:
         """`arms` for each of several guardrails of one flag."""
         split = Split.of(plans, baseline, candidate)
-        values = place(scope) | window_values(window) | _split_values(split)
+        values = place(scope) | window_values(window) | split_values(split)
         measured = self._measure(statements.BY_PLANS, values, guardrails)
         return tuple(arms.staged(split, None, found) for found in measured)
 
@@ -208,13 +220,43 @@ class ClickHouseTelemetry:
         members = statements.by_cohort(statements.BY_PLANS)
         contrasts: list[CohortContrast] = []
         for attribute in attributes:
-            asked = place(scope) | window_values(window) | _split_values(split)
+            asked = place(scope) | window_values(window) | split_values(split)
             (found,) = self._measure(members, asked | {"attribute": attribute, "values": values}, [guardrail])
             contrasts += [
                 CohortContrast(attribute=attribute, value=value, stages=arms.staged(split, value, found))
                 for value in arms.most_units_first(found)
             ]
         return tuple(contrasts)
+
+    def contrasts_by_flag(
+        self,
+        scope: Scope,
+        guardrail: Guardrail,
+        plans: Sequence[StagePlan],
+        other: str,
+        *,
+        baseline: str,
+        candidate: str | None = None,
+        window: Window = ALL_TIME,
+    ) -> tuple[CohortContrast, ...]:
+        """`arms` for each variation that another flag first assigned the same units."""
+        split = Split.of(plans, baseline, candidate)
+        values = place(scope) | window_values(window) | split_values(split) | {"other": other}
+        (found,) = self._measure(statements.by_flag(statements.BY_PLANS), values, [guardrail])
+        return tuple(
+            CohortContrast(attribute=other, value=value, stages=arms.staged(split, value, found))
+            for value in arms.most_units_first(found)
+        )
+
+    def glances(self, scope: Scope, asked: Sequence[Asked], *, window: Window) -> tuple[Glance, ...]:
+        """A rough look at many guardrails of many flags at once."""
+        if not asked:
+            return ()
+        values = place(scope) | window_values(window) | glances.wanted(asked)
+        values |= {"higher": [int(each.higher) for each in asked]}
+        return tuple(
+            glances.glance(asked[row[0]], [*row[1:6], number(row[6])]) for row in self._ask(statements.GLANCES, values)
+        )
 
     def overall(
         self, scope: Scope, guardrail: Guardrail, *, window: Window = ALL_TIME, assigned: Sequence[str] | None = None
@@ -231,12 +273,12 @@ class ClickHouseTelemetry:
 
     def _measure(self, members: str, values: Values, guardrails: Sequence[Guardrail]) -> list[dict[Key, ArmFigures]]:
         """Figures by cohort, stage and arm of each guardrail, for the members that a statement gives."""
-        sizes = {_key(row[:3]): (row[3], row[4]) for row in self._ask(statements.sizes(members), values)}
+        sizes = {key_of(row[:3]): (row[3], row[4]) for row in self._ask(statements.sizes(members), values)}
         chosen = [(n, each) for n, each in enumerate(guardrails) if each.kind is not GuardrailKind.FALLBACK]
         measured: dict[tuple[int, Key], Measured] = {}
         if chosen:
-            for row in self._ask(statements.figures(members), values | _wanted(chosen)):
-                measured[row[0], _key(row[1:4])] = (row[4], row[5], row[6], _number(row[7]))
+            for row in self._ask(statements.figures(members), values | wanted(chosen)):
+                measured[row[0], key_of(row[1:4])] = (row[4], row[5], row[6], number(row[7]))
         tails = self._quantiles(members, values, [each for each in chosen if each[1].kind is GuardrailKind.TAIL])
         return [
             {
@@ -253,8 +295,8 @@ class ClickHouseTelemetry:
         found: dict[tuple[int, Key], float] = {}
         for share in sorted({each.quantile for _, each in tails}):
             alike = [(number, each) for number, each in tails if each.quantile == share]
-            for row in self._ask(statements.quantiles(members, share), values | _wanted(alike)):
-                found[row[0], _key(row[1:4])] = row[4]
+            for row in self._ask(statements.quantiles(members, share), values | wanted(alike)):
+                found[row[0], key_of(row[1:4])] = row[4]
         return found
 
     # ---------------------------------------------------------------- views
@@ -269,7 +311,7 @@ class ClickHouseTelemetry:
         if guardrail.kind is GuardrailKind.FALLBACK:
             return answers.fallback_series(self.exposure_series(scope, window=window, buckets=buckets))
         values = place(scope) | window_values(window) | {"of": guardrail.metric, "width": width}
-        figure, more = _figure(guardrail)
+        figure, more = figure_of(guardrail)
         return tuple(
             SeriesPoint(
                 at=answers.bucket_at(window, width, row[0]), variation=row[1] or None, value=row[2], events=row[3]
@@ -304,6 +346,17 @@ class ClickHouseTelemetry:
             for rule, assigned, served, exposures, units in found
         )
 
+    def exposed(self, scope: Scope, *, window: Window = ALL_TIME) -> Mapping[str, tuple[ExposureCount, ...]]:
+        """`exposure_counts` of every flag that was met, by flag."""
+        return glances.by_flag(self._ask(statements.EXPOSED_FLAGS, place(scope) | window_values(window)))
+
+    def traffic(self, scope: Scope, *, window: Window, sample: int = 5_000) -> Traffic:
+        """Who came in a window."""
+        values = place(scope) | window_values(window)
+        ((units, exposures),) = self._ask(statements.CAME, values)
+        found = self._ask(statements.SAMPLE, values | {"sample": sample})
+        return Traffic(units=units, exposures=exposures, contexts=tuple(msgspec.json.decode(row[0]) for row in found))
+
     def metric_presence(self, scope: Scope, metric: str, *, window: Window = ALL_TIME) -> MetricPresence:
         """Whether a metric arrives and joins exposures of the flag in the scope."""
         ((events, units, joined, joined_units, names),) = self._ask(
@@ -331,52 +384,3 @@ class ClickHouseTelemetry:
         """Changes elsewhere, oldest first."""
         found = self._ask(statements.CHANGES, place(scope) | window_values(window))
         return tuple(answers.recorded_change(row) for row in found)
-
-
-_EXPOSURE_TEXTS = {3: ""}
-_METRIC_TEXTS: Mapping[int, str | int] = {8: "", 9: "", 10: "", 11: UNKNOWN}
-
-
-def _plain(row: rows.Row, nothing: Mapping[int, str | int]) -> list[object]:
-    """A row with what stands for nothing in place of nothing."""
-    return [nothing[place] if value is None and place in nothing else value for place, value in enumerate(row)]
-
-
-def _split_values(split: Split) -> Values:
-    """The plans and arms; here a stage's number is one more than its place among the plans."""
-    values = split.values()
-    return {
-        "plan_rule": [each.rule or "" for each in split.plans],
-        "plan_first": values["plan_first"],
-        "plan_last": values["plan_last"],
-        "arm_stage": [int(each) + 1 for each in values["arm_stage"]],  # type: ignore[union-attr,arg-type]
-        "arm_variation": values["arm_variation"],
-        "arm_candidate": values["arm_candidate"],
-    }
-
-
-def _wanted(guardrails: Sequence[tuple[int, Guardrail]]) -> Values:
-    return {
-        "number": [number for number, _ in guardrails],
-        "metric": [each.metric for _, each in guardrails],
-        "limit": [arms.threshold(each) for _, each in guardrails],
-        "higher": [int(each.worse is Worse.HIGHER) for _, each in guardrails],
-    }
-
-
-def _key(found: Sequence[Any]) -> Key:
-    return found[0] or None, found[1] - 1, found[2]
-
-
-def _number(value: float | None) -> float:
-    """The variance of one value is none."""
-    return 0.0 if value is None or math.isnan(value) else value
-
-
-def _figure(guardrail: Guardrail) -> tuple[str, Values]:
-    limit: Values = {"bar": arms.threshold(guardrail)}
-    if guardrail.kind is GuardrailKind.RATE:
-        return "avg(value > {bar:Float64})", limit
-    if guardrail.kind is GuardrailKind.TAIL:
-        return f"quantileExactInclusive({guardrail.quantile:.6f})(value)", {}
-    return "avg(value)", {}
