@@ -26,7 +26,7 @@ from twokey.domain.signal import Signal
 from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
 from twokey.domain.triage import (
-    MOST,
+    FEW,
     Analysis,
     Collected,
     Measurement,
@@ -107,6 +107,7 @@ class _Collector:
         self.window = Window(since=now - LOOK_BACK, until=now)
         self.ever = Window(until=now)
         self.exposed = telemetry.exposed(self._scope(None), window=self.window)
+        self.joining: set[tuple[str, str]] = set()
 
     def collect(self) -> Collected:
         known, found = self.known, self._shortlist()
@@ -127,8 +128,9 @@ class _Collector:
         """Few controls are all measured; of many, those that a rough look at all of them chooses."""
         known = self.known
         questions = asked(known.state, self.exposed)
-        many = sum(bool(comparing(each)) for each in known.state.controls.values()) > MOST
+        many = sum(bool(comparing(each)) for each in known.state.controls.values()) > FEW
         glances = self.telemetry.glances(self._scope(None), questions, window=self.window) if many else ()
+        self.joining = {(each.flag, each.guardrail) for each in glances}
         moment = started(known.signals) if known.signals else self.ever.until or self.known.case.opened_at
         return shortlist(known.state, known.signals, moment, known.edited, self.exposed, glances)
 
@@ -178,7 +180,9 @@ class _Collector:
         return Measurement(
             guardrail=guardrail,
             verdict=verdict,
-            presence=self.telemetry.metric_presence(scope, guardrail.metric, window=self.window),
+            presence=None
+            if (control.key, guardrail.key) in self.joining
+            else self.telemetry.metric_presence(scope, guardrail.metric, window=self.window),
             cohorts=cohorts,
         )
 

@@ -3,13 +3,13 @@
 from twokey.domain.triage.analyst import AUTHOR, analyse
 from twokey.domain.triage.collected import Analysis, Collected, Measurement, Observed, Version
 from twokey.domain.triage.missing import gaps
-from twokey.domain.triage.screening import MOST, Shortlist, asked, comparing, shortlist
+from twokey.domain.triage.screening import FEW, Shortlist, asked, comparing, shortlist
 from twokey.domain.triage.suspicion import WEIGHTS, separates, suspicions, word
 from twokey.domain.triage.timing import started
 
 __all__ = [
     "AUTHOR",
-    "MOST",
+    "FEW",
     "WEIGHTS",
     "Analysis",
     "Collected",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twokey.domain.guardrail import Guardrail, GuardrailKind, Verdict, VerdictReason, VerdictStatus, Worse
+from twokey.domain.guardrail import Guardrail, GuardrailKind, VerdictReason, VerdictStatus, Worse
 from twokey.domain.triage import suspicion
 from twokey.domain.triage.collected import Collected, Measurement, Observed
 from twokey.domain.triage.telling import NAMED, Teller, listed
@@ -24,7 +24,7 @@ def why(collected: Collected, teller: Teller) -> str:
     """Why no control is suspected."""
     measured = [(each.flag, one) for each in collected.controls for one in each.measurements]
     doubtful = "" if suspicion.by_chance(collected) else "No candidate does worse than its baseline by assignment."
-    if not any(one.presence.joined_events or _exposed(one.verdict) for _, one in measured):
+    if not any(_joins(one) for _, one in measured):
         return "No exposure of any flag that joins a guardrail metric has arrived, so nothing can be compared."
     parts = (
         _chance(collected),
@@ -58,8 +58,9 @@ def past_limit(guardrail: Guardrail, figure: float | None) -> bool:
     return figure < guardrail.limit if falls else figure > guardrail.limit
 
 
-def _exposed(verdict: Verdict) -> bool:
-    return verdict.candidate_units + verdict.baseline_units > 0
+def _joins(measurement: Measurement) -> bool:
+    verdict, seen = measurement.verdict, measurement.presence
+    return seen is None or seen.joined_events > 0 or verdict.candidate_units + verdict.baseline_units > 0
 
 
 def _chance(collected: Collected) -> str:

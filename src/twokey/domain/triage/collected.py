@@ -51,12 +51,12 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One guardrail of one flag: its verdict by assignment within rule and stage, and what that rests on.
 
     `variation` is the candidate that was measured; nothing means every variation but the baseline, pooled.
-    `cohorts` hold the same arms cut by context attribute.
+    `cohorts` hold the same arms cut by context attribute. `presence` is asked for where nothing was seen to join.
     """
 
     guardrail: Guardrail
     verdict: Verdict
-    presence: MetricPresence
+    presence: MetricPresence | None = None
     cohorts: tuple[CohortContrast, ...] = ()
     variation: str | None = None
 

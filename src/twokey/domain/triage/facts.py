@@ -98,13 +98,6 @@ def exposures(notebook: Notebook, observed: Observed) -> Sheet:
     return notebook.sheet(EvidenceKind.EXPOSURE, (observed.flag,), f"units exposed to {observed.flag}", body)
 
 
-def presence(notebook: Notebook, flag: str, measurement: Measurement) -> Sheet:
-    """Whether a metric arrives, and how much of it joins a variation of the flag."""
-    body = {"flag": flag, "guardrail": measurement.guardrail.key, **msgspec.to_builtins(measurement.presence)}
-    title = f"arrival of {measurement.guardrail.metric} for {flag}"
-    return notebook.sheet(EvidenceKind.METRIC, (flag, measurement.guardrail.key), title, body)
-
-
 def elsewhere(notebook: Notebook, found: RecordedChange, moment: datetime) -> Sheet:
     """A change outside the control plane."""
     event = found.event

@@ -31,8 +31,8 @@ def gaps(collected: Collected, looked_at: Iterable[Observed]) -> tuple[EvidenceG
 
 
 def _gap(observed: Observed, measurement: Measurement) -> EvidenceGap | None:
-    if measurement.guardrail.kind is not GuardrailKind.FALLBACK:
-        seen = measurement.presence
+    seen = measurement.presence
+    if seen is not None and measurement.guardrail.kind is not GuardrailKind.FALLBACK:
         missing = presence_gap(
             measurement.guardrail, seen.events, seen.joined_events, unit_names=seen.unit_names, flag=observed.flag
         )

@@ -22,8 +22,10 @@ from twokey.domain.guardrail import Guardrail, GuardrailKind, Worse
 from twokey.domain.signal import Signal
 from twokey.domain.telemetry import Asked, ExposureCount, Glance
 
-MOST = 32
-"""So many controls are measured closely."""
+FEW = 32
+"""So many controls are all measured closely; of more,"""
+MOST = 16
+"""so many are chosen."""
 NEAR_SHARE = 0.5
 """The part of all prior weight that goes to what was edited before the signal."""
 HALF_LIFE_HOURS = 6.0
@@ -90,7 +92,7 @@ def shortlist(
         return -(shifts.get(key, 0.0) + near.get(key, 0.0) + (math.inf if key in named else 0.0)), key
 
     return Shortlist(
-        flags=tuple(sorted(watched, key=rank)[:MOST]),
+        flags=tuple(sorted(watched, key=rank)[: MOST if len(watched) > FEW else FEW]),
         compared=len(compared),
         weights=weights(compared, near),
         unwatched=tuple(
