@@ -27,6 +27,10 @@ class EvidenceKind(StrEnum):
     COHORT = "cohort"
     CHANGE_EVENT = "change_event"
     METRIC = "metric"
+    REPLAY = "replay"
+    TRAFFIC = "traffic"
+    EXPERIMENT = "experiment"
+    RUNBOOK = "runbook"
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ class Recommendation(StrEnum):
     REDUCE_PERCENTAGE = "reduce_percentage"
     EXCLUDE = "exclude"
     MOVE_TO_BASELINE = "move_to_baseline"
+    STRICTER_MODE = "stricter_mode"
     DISABLE_TOOL = "disable_tool"
     ROLL_BACK = "roll_back"
     KILL_SWITCH = "kill_switch"

@@ -10,6 +10,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,22 +20,28 @@ from twokey.domain.audit import Happening
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.control import Control, State
 from twokey.domain.finding import Finding, ground
-from twokey.domain.guardrail import Guardrail, Verdict, VerdictStatus, alpha_by_guardrail, judge
+from twokey.domain.guardrail import Guardrail, alpha_by_guardrail, judge
 from twokey.domain.identity import ANALYST
 from twokey.domain.job import JobKind
 from twokey.domain.signal import Signal
 from twokey.domain.stages import split_plans
-from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
+from twokey.domain.telemetry import MetricPresence, Scope, StagePlan, Telemetry, Window
 from twokey.domain.triage import (
     FEW,
     Analysis,
+    Came,
     Collected,
     Measurement,
+    Mix,
     Observed,
     Shortlist,
+    Version,
     analyse,
     asked,
+    compare,
     comparing,
+    past_bar,
+    separates,
     shortlist,
     started,
 )
@@ -44,6 +51,11 @@ LOOK_BACK = timedelta(hours=24)
 CONTEXTS = 500
 """A sample of so many units tells which attributes cohorts could be cut by."""
 ATTRIBUTES = 12
+REPLAYED = 2_000
+"""Recorded contexts of a suspected flag that its way out is tried on."""
+SUSPECTS, RIVALS = 4, 3
+"""So many breached flags are looked at more closely, each beside the others and so many that were edited last."""
+HOUR = timedelta(hours=1)
 AGAIN, PATIENCE = timedelta(seconds=30), timedelta(minutes=30)
 
 
@@ -106,6 +118,7 @@ class _Collector:
         self.store, self.telemetry, self.known = store, telemetry, known
         self.window = Window(since=now - LOOK_BACK, until=now)
         self.ever = Window(until=now)
+        self.now, self.moment = now, started(known.signals) if known.signals else now
         self.exposed = telemetry.exposed(self._scope(None), window=self.window)
         self.joining: set[tuple[str, str]] = set()
 
@@ -114,15 +127,100 @@ class _Collector:
         keys = (*found.flags, *(key for key in found.unwatched if key in self.exposed))
         with self.store.read() as uow:
             histories = uow.flags.histories(known.case.project, known.case.environment, keys)
+        observed = [self._observe(known.state.controls[key], histories[key]) for key in keys]
         return Collected(
             case=known.case.id,
             signals=known.signals,
             state=known.state,
-            controls=tuple(self._observe(known.state.controls[key], histories[key]) for key in keys),
+            controls=self._closer(observed, found),
             changes=self.telemetry.change_events(self._scope(None), window=self.window),
             internal_segment=known.internal_segment,
             shortlist=found,
+            mix=self._mix(),
         )
+
+    def _closer(self, observed: list[Observed], found: Shortlist) -> tuple[Observed, ...]:
+        """The breached ones looked at more closely: by variation, by cohort, beside other flags, with contexts."""
+        breached = sorted(
+            (each for each in observed if any(separates(one) for one in each.measurements)),
+            key=lambda each: -max(past_bar(one) for one in each.measurements if separates(one)),
+        )[:SUSPECTS]
+        rivals = [each.flag for each in breached]
+        moved = sorted(found.flags, key=lambda key: -found.weight(key))[:RIVALS]
+        closer = {each.flag: self._close(each, [*rivals, *moved]) for each in breached}
+        return tuple(closer.get(each.flag, each) for each in observed)
+
+    def _close(self, observed: Observed, rivals: Sequence[str]) -> Observed:
+        control = self.known.state.controls[observed.flag]
+        plans = _plans(control, observed.versions)
+        waits_for = [each.flag for each in control.flag.prerequisites]
+        beside = [key for key in dict.fromkeys((*waits_for, *rivals)) if key != observed.flag and key in self.exposed]
+        attributes = self._attributes(control)
+        return msgspec.structs.replace(
+            observed,
+            measurements=tuple(
+                self._cut(control, each, plans, attributes, beside) if separates(each) else each
+                for each in observed.measurements
+            ),
+            by_variation=self._by_variation(control, observed.measurements, plans),
+            recorded=self.telemetry.contexts(self._scope(observed.flag), window=self.window, limit=REPLAYED),
+        )
+
+    def _cut(
+        self,
+        control: Control,
+        measurement: Measurement,
+        plans: tuple[StagePlan, ...],
+        attributes: tuple[str, ...],
+        beside: Sequence[str],
+    ) -> Measurement:
+        scope, guardrail, baseline = self._scope(control.key), measurement.guardrail, control.flag.baseline
+        return msgspec.structs.replace(
+            measurement,
+            cohorts=self.telemetry.cohort_contrasts(
+                scope, guardrail, plans, attributes, baseline=baseline, window=self.ever
+            ),
+            beside=tuple(
+                cut
+                for other in beside
+                for cut in self.telemetry.contrasts_by_flag(
+                    scope, guardrail, plans, other, baseline=baseline, window=self.ever
+                )
+            ),
+        )
+
+    def _by_variation(
+        self, control: Control, measurements: Sequence[Measurement], plans: tuple[StagePlan, ...]
+    ) -> tuple[Measurement, ...]:
+        """The breached guardrails for each variation by itself, where there are several beside the baseline."""
+        baseline = control.flag.baseline
+        names = sorted({key for plan in plans for key, share in plan.shares.items() if share and key != baseline})
+        breached = [each.guardrail for each in measurements if separates(each)]
+        if len(names) < 2:
+            return ()
+        alphas, scope = alpha_by_guardrail(control.guardrails), self._scope(control.key)
+        found = []
+        for name in names:
+            own = tuple(plan for plan in plans if plan.shares.get(name) and plan.shares.get(baseline))
+            arms = self.telemetry.arms_of_all(scope, breached, own, baseline=baseline, candidate=name, window=self.ever)
+            found += [
+                Measurement(
+                    guardrail=each, variation=name, verdict=judge(each, one, alpha=alphas[each.key] / len(names))
+                )
+                for each, one in zip(breached, arms, strict=True)
+            ]
+        return tuple(found)
+
+    def _mix(self) -> Mix:
+        """Who came in the hour before the trouble, and since."""
+        here, moment = self._scope(None), self.moment
+        came = [
+            Came(
+                since=since, until=until, traffic=self.telemetry.traffic(here, window=Window(since=since, until=until))
+            )
+            for since, until in ((moment - HOUR, moment), (moment, max(self.now, moment + timedelta(minutes=1))))
+        ]
+        return compare(*came)
 
     def _shortlist(self) -> Shortlist:
         """Few controls are all measured; of many, those that a rough look at all of them chooses."""
@@ -131,60 +229,38 @@ class _Collector:
         many = sum(bool(comparing(each)) for each in known.state.controls.values()) > FEW
         glances = self.telemetry.glances(self._scope(None), questions, window=self.window) if many else ()
         self.joining = {(each.flag, each.guardrail) for each in glances}
-        moment = started(known.signals) if known.signals else self.ever.until or self.known.case.opened_at
-        return shortlist(known.state, known.signals, moment, known.edited, self.exposed, glances)
+        return shortlist(known.state, known.signals, self.moment, known.edited, self.exposed, glances)
 
     def _scope(self, flag: str | None) -> Scope:
         return Scope(project=self.known.case.project, environment=self.known.case.environment, flag=flag)
 
     def _observe(self, control: Control, versions: tuple[FlagVersion, ...]) -> Observed:
-        plans = split_plans([(each.revision, each.control) for each in versions], control.flag.baseline)
         return Observed(
             flag=control.key,
             versions=versions,
-            measurements=self._measurements(control, plans, versions),
+            measurements=self._measurements(control, versions),
             exposures=self.exposed.get(control.key, ()),
         )
 
-    def _measurements(
-        self, control: Control, plans: tuple[StagePlan, ...], versions: tuple[FlagVersion, ...]
-    ) -> tuple[Measurement, ...]:
+    def _measurements(self, control: Control, versions: tuple[FlagVersion, ...]) -> tuple[Measurement, ...]:
         compared = comparing(control)
         if not versions or not compared:
             return ()
+        plans = _plans(control, versions)
         scope, baseline = self._scope(control.key), control.flag.baseline
         arms = self.telemetry.arms_of_all(scope, compared, plans, baseline=baseline, window=self.ever)
         alphas = alpha_by_guardrail(control.guardrails)
         verdicts = [judge(each, found, alpha=alphas[each.key]) for each, found in zip(compared, arms, strict=True)]
-        harmed = any(each.status is VerdictStatus.BREACHED for each in verdicts)
-        attributes = self._attributes(control) if plans and harmed else ()
         return tuple(
-            self._measured(control, guardrail, verdict, plans, attributes)
+            Measurement(guardrail=guardrail, verdict=verdict, presence=self._presence(control, guardrail))
             for guardrail, verdict in zip(compared, verdicts, strict=True)
         )
 
-    def _measured(
-        self,
-        control: Control,
-        guardrail: Guardrail,
-        verdict: Verdict,
-        plans: tuple[StagePlan, ...],
-        attributes: tuple[str, ...],
-    ) -> Measurement:
-        scope, baseline = self._scope(control.key), control.flag.baseline
-        cohorts = (
-            self.telemetry.cohort_contrasts(scope, guardrail, plans, attributes, baseline=baseline, window=self.ever)
-            if verdict.status is VerdictStatus.BREACHED and attributes
-            else ()
-        )
-        return Measurement(
-            guardrail=guardrail,
-            verdict=verdict,
-            presence=None
-            if (control.key, guardrail.key) in self.joining
-            else self.telemetry.metric_presence(scope, guardrail.metric, window=self.window),
-            cohorts=cohorts,
-        )
+    def _presence(self, control: Control, guardrail: Guardrail) -> MetricPresence | None:
+        """Whether the metric arrives, where the rough look has not seen it join."""
+        if (control.key, guardrail.key) in self.joining:
+            return None
+        return self.telemetry.metric_presence(self._scope(control.key), guardrail.metric, window=self.window)
 
     def _attributes(self, control: Control) -> tuple[str, ...]:
         """Context attributes that cohorts could be cut by: all but the ids that units are assigned by."""
@@ -192,6 +268,10 @@ class _Collector:
         units = {"targetingKey", control.flag.unit}
         names = sorted({name for each in recorded.contexts for name in each if name not in units})
         return tuple(names[:ATTRIBUTES])
+
+
+def _plans(control: Control, versions: Sequence[Version]) -> tuple[StagePlan, ...]:
+    return split_plans([(each.revision, each.control) for each in versions], control.flag.baseline)
 
 
 def _keep(uow: UnitOfWork, analysis: Analysis) -> Finding:

@@ -39,7 +39,7 @@ from twokey.domain.telemetry import CohortContrast
 from twokey.domain.triage import WEIGHTS, Collected, hints, separates, suspicions, timing, word
 from twokey.domain.triage.cohorts import confinement, outside, subtract
 from twokey.domain.triage.notebook import plain
-from twokey.domain.triage.remedy import is_internal, within_limit
+from twokey.domain.triage.rungs import is_internal, within_limit
 from twokey.domain.triage.telling import ago, listed
 from twokey.engine.flag import Clause, Operator, Rule, Serve
 

@@ -3,8 +3,9 @@
 from twokey.domain.triage.analyst import AUTHOR, analyse
 from twokey.domain.triage.collected import Analysis, Collected, Measurement, Observed, Version
 from twokey.domain.triage.missing import gaps
+from twokey.domain.triage.mix import Came, Mix, compare
 from twokey.domain.triage.screening import FEW, Shortlist, asked, comparing, shortlist
-from twokey.domain.triage.suspicion import WEIGHTS, separates, suspicions, word
+from twokey.domain.triage.suspicion import WEIGHTS, past_bar, separates, suspicions, word
 from twokey.domain.triage.timing import started
 
 __all__ = [
@@ -12,15 +13,19 @@ __all__ = [
     "FEW",
     "WEIGHTS",
     "Analysis",
+    "Came",
     "Collected",
     "Measurement",
+    "Mix",
     "Observed",
     "Shortlist",
     "Version",
     "analyse",
     "asked",
+    "compare",
     "comparing",
     "gaps",
+    "past_bar",
     "separates",
     "shortlist",
     "started",

@@ -58,8 +58,8 @@ def _accuse(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...],
         confidence=top.confidence,
         suspects=tuple(_suspect(teller, each, found if each is top else None) for each in ranked),
         gaps=gaps(collected, [each.observed for each in ranked]),
-        lower_rungs=found.lower_rungs,
-        expected_effect=teller.effect(top, found),
+        lower_rungs=tuple(teller.passed(top, each) for each in found.passed),
+        expected_effect=" ".join(each for each in (teller.effect(top, found), teller.replayed(top, found)) if each),
     )
     return Analysis(
         finding=finding, evidence=teller.notebook.evidence, operations=found.operations, title=_title(found.title)
@@ -73,10 +73,13 @@ def _summary(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...]
         teller.alarm(),
         teller.suspect(top),
         teller.cohort(top.control.key, found.confined) if found.confined else "",
+        teller.together(top),
         teller.moved(top.observed),
         teller.others(ranked[1:]),
+        teller.explained(),
         teller.cleared(cleared),
         teller.elsewhere(explains=False),
+        teller.mix(),
         f"Confidence: {word(top.confidence)}.",
     )
     return " ".join(part for part in parts if part)
@@ -137,7 +140,7 @@ def _met(teller: Teller, found: Suspicion) -> list[str]:
 
 def _abstain(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...], id: str) -> Analysis:
     reason = _taken_back(teller, ranked) if ranked else abstaining.why(collected, teller)
-    elsewhere = teller.elsewhere(explains=not ranked)
+    elsewhere = " ".join(each for each in (teller.elsewhere(explains=not ranked), teller.mix()) if each)
     parts = (teller.alarm(), reason, elsewhere, "No action is recommended.")
     finding = _finding(
         teller,

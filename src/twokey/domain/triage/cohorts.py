@@ -45,7 +45,7 @@ def confinement(breached: Sequence[Measurement], rules: Sequence[str | None]) ->
     found = [
         Confined(attribute=attribute, value=value, verdicts=tuple(each[attribute, value] for each in judged))
         for attribute, value in judged[0]
-        if all((attribute, value) in each and _confined(each[attribute, value]) for each in judged)
+        if all((attribute, value) in each and is_confined(each[attribute, value]) for each in judged)
     ]
     return max(found, key=_clarity, default=None)
 
@@ -61,10 +61,13 @@ def _judge_all(measurement: Measurement, rules: Sequence[str | None]) -> dict[tu
     names = attributes((measurement,))
     cuts = [cut for cut in measurement.cohorts if cut.attribute in names]
     alpha = measurement.verdict.alpha / max(1, len(cuts))
-    return {(cut.attribute, cut.value): _judge(measurement, cut, rules, alpha) for cut in cuts}
+    return {(cut.attribute, cut.value): judge_cohort(measurement, cut, rules, alpha) for cut in cuts}
 
 
-def _judge(measurement: Measurement, cut: CohortContrast, rules: Sequence[str | None], alpha: float) -> CohortVerdict:
+def judge_cohort(
+    measurement: Measurement, cut: CohortContrast, rules: Sequence[str | None], alpha: float
+) -> CohortVerdict:
+    """The verdict inside one cohort, at its part of the error probability, and on everybody else."""
     inside = [each for each in cut.stages if each.rule in rules]
     whole = [each for each in measurement.verdict.stages if each.rule in rules]
     return CohortVerdict(
@@ -76,7 +79,8 @@ def _judge(measurement: Measurement, cut: CohortContrast, rules: Sequence[str | 
     )
 
 
-def _confined(found: CohortVerdict) -> bool:
+def is_confined(found: CohortVerdict) -> bool:
+    """Whether harm shows inside and is quiet outside."""
     inside, rest = found.inside, found.outside
     if inside.status is not VerdictStatus.BREACHED:
         return False

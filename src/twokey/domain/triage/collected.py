@@ -19,7 +19,8 @@ from twokey.domain.finding import Finding
 from twokey.domain.guardrail import Guardrail, Verdict
 from twokey.domain.operation import Operation
 from twokey.domain.signal import Signal
-from twokey.domain.telemetry import CohortContrast, ExposureCount, MetricPresence, RecordedChange
+from twokey.domain.telemetry import CohortContrast, ExposureCount, MetricPresence, RecordedChange, RecordedContext
+from twokey.domain.triage.mix import Mix
 from twokey.domain.triage.screening import Shortlist
 
 
@@ -52,22 +53,30 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 
     `variation` is the candidate that was measured; nothing means every variation but the baseline, pooled.
     `cohorts` hold the same arms cut by context attribute. `presence` is asked for where nothing was seen to join.
+    `beside` are the same arms cut by what another flag gave the same units.
     """
 
     guardrail: Guardrail
     verdict: Verdict
     presence: MetricPresence | None = None
     cohorts: tuple[CohortContrast, ...] = ()
+    beside: tuple[CohortContrast, ...] = ()
     variation: str | None = None
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
-    """One control as it was observed: its versions in any order, its guardrails, and who met it."""
+    """One control as it was observed: its versions in any order, its guardrails, and who met it.
+
+    `by_variation` holds the breached guardrails again for each single variation, where there are several beside the
+    baseline. `recorded` are contexts of units that met it, to be replayed.
+    """
 
     flag: str
     versions: tuple[Version, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    by_variation: tuple[Measurement, ...] = ()
     exposures: tuple[ExposureCount, ...] = ()
+    recorded: tuple[RecordedContext, ...] = ()
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +93,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[RecordedChange, ...] = ()
     internal_segment: str = "internal-staff"
     shortlist: Shortlist = Shortlist()
+    mix: Mix | None = None
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):

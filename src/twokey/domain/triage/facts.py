@@ -20,7 +20,9 @@ from twokey.domain.telemetry import RecordedChange
 from twokey.domain.triage import timing
 from twokey.domain.triage.cohorts import CohortVerdict
 from twokey.domain.triage.collected import Measurement, Observed
+from twokey.domain.triage.mix import Mix
 from twokey.domain.triage.notebook import Notebook, Sheet
+from twokey.domain.triage.replay import Replayed
 
 _FIGURES = (
     "status",
@@ -96,6 +98,33 @@ def exposures(notebook: Notebook, observed: Observed) -> Sheet:
     counts = [msgspec.to_builtins(each) for each in observed.exposures]
     body = {"flag": observed.flag, "counts": counts}
     return notebook.sheet(EvidenceKind.EXPOSURE, (observed.flag,), f"units exposed to {observed.flag}", body)
+
+
+def replayed(notebook: Notebook, flag: str, title: str, found: Replayed) -> Sheet:
+    """What an operation would have done to the recorded units."""
+    body = {"flag": flag, "operation": title, **msgspec.to_builtins(found)}
+    return notebook.sheet(EvidenceKind.REPLAY, (flag, title), f"replay: {title}", body)
+
+
+def mix(notebook: Notebook, found: Mix) -> Sheet:
+    """Who came before the trouble, and since."""
+    body = {
+        "units_a_minute_before": round(found.before, 2),
+        "units_a_minute_after": round(found.after, 2),
+        "units_before": found.units_before,
+        "units_after": found.units_after,
+        "times": round(found.after / found.before, 2) if found.before else None,
+        "shifted": [
+            {
+                "attribute": each.attribute,
+                "value": each.value,
+                "before": round(100 * each.before, 1),
+                "after": round(100 * each.after, 1),
+            }
+            for each in found.shifted
+        ],
+    }
+    return notebook.sheet(EvidenceKind.TRAFFIC, (), "traffic before and since", body)
 
 
 def elsewhere(notebook: Notebook, found: RecordedChange, moment: datetime) -> Sheet:

@@ -3,6 +3,7 @@
 Rules kept here:
 - a control is suspected only where a guardrail of it is breached by assignment within rule and stage (anytime-valid);
   an observational verdict, a mere change nearby or a hint never suffices;
+- a control whose harm shows only where another suspected one serves its candidate is that one's doing (`apart`);
 - where many controls were compared, its e-value must carry their number (`screening.standing`);
 - the candidate's fallbacks count as a breach only where the baseline does not fall back alike;
 - order and confidence are computed from the parts below, each from 0 to 1, with fixed weights.
@@ -24,7 +25,7 @@ import msgspec
 
 from twokey.domain.control import Control
 from twokey.domain.guardrail import GuardrailKind, StageArms, VerdictStatus, judge
-from twokey.domain.triage import hints, timing
+from twokey.domain.triage import apart, hints, timing
 from twokey.domain.triage.collected import Collected, Measurement, Observed
 from twokey.domain.triage.screening import standing
 
@@ -37,7 +38,10 @@ HIGH, MEDIUM = 0.8, 0.6
 
 
 class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
-    """A control whose candidate does worse than its baseline, by which guardrails and in which rules."""
+    """A control whose candidate does worse than its baseline, by which guardrails and in which rules.
+
+    `together` are flags without whose candidate it does no harm.
+    """
 
     control: Control
     observed: Observed
@@ -45,6 +49,7 @@ class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[str | None, ...]
     variation: str
     parts: dict[str, float]
+    together: tuple[str, ...] = ()
 
     @property
     def confidence(self) -> float:
@@ -65,10 +70,28 @@ def word(confidence: float) -> str:
 def suspicions(collected: Collected) -> tuple[Suspicion, ...]:
     """The suspected controls, the likeliest first."""
     found = _standing(collected)
-    total = sum(each.strength for each in found)
+    needs = _needs(collected, found)
+    own = [each for each in found if each.control.key not in apart.explained(needs)]
+    total = sum(each.strength for each in own)
     rivals = COMPETITION if competing(collected) else 1.0
-    ranked = [_with(each, "uniqueness", rivals * each.strength / total) for each in found]
+    ranked = [
+        msgspec.structs.replace(
+            _with(each, "uniqueness", rivals * each.strength / total),
+            together=apart.together(needs, each.control.key),
+        )
+        for each in own
+    ]
     return tuple(sorted(ranked, key=lambda each: (-each.confidence, each.control.key)))
+
+
+def explained(collected: Collected) -> dict[str, frozenset[str]]:
+    """Flags whose breach is another one's doing, and whose."""
+    return apart.explained(_needs(collected, _standing(collected)))
+
+
+def _needs(collected: Collected, found: Sequence[Suspicion]) -> apart.Needs:
+    known = collected.state.controls
+    return {each.control.key: apart.needed(each.breached, each.rules, known) for each in found}
 
 
 def by_chance(collected: Collected) -> tuple[str, ...]:
@@ -143,7 +166,7 @@ def _suspicion(collected: Collected, observed: Observed) -> Suspicion | None:
         observed=observed,
         breached=clearest,
         rules=rules,
-        variation=_variation(control, clearest[0], rules),
+        variation=_variation(control, observed, clearest[0], rules),
         parts=parts,
     )
 
@@ -182,10 +205,11 @@ def _of(measurement: Measurement, rule: str | None) -> list[StageArms]:
     return [each for each in measurement.verdict.stages if each.rule == rule]
 
 
-def _variation(control: Control, clearest: Measurement, rules: Sequence[str | None]) -> str:
-    """The candidate that was measured; where all were pooled, the one with the largest share in the suspected rules."""
-    if clearest.variation is not None:
-        return clearest.variation
+def _variation(control: Control, observed: Observed, clearest: Measurement, rules: Sequence[str | None]) -> str:
+    """The candidate whose own figures show the harm most clearly, else the one with the largest share there."""
+    single = [each for each in (clearest, *observed.by_variation) if each.variation is not None and separates(each)]
+    if single:
+        return max(single, key=past_bar).variation or ""
     served: dict[str, float] = {}
     for rule, serve in timing.serves(control.flag):
         for key, share in timing.shares(serve).items():

@@ -16,7 +16,7 @@ from twokey.domain.triage import facts, suspicion, timing
 from twokey.domain.triage.cohorts import Confined
 from twokey.domain.triage.collected import Collected, Measurement, Observed
 from twokey.domain.triage.notebook import Notebook, plain
-from twokey.domain.triage.remedy import Remedy
+from twokey.domain.triage.remedy import Passed, Remedy
 from twokey.domain.triage.suspicion import Suspicion
 
 NAMED = 5
@@ -36,6 +36,11 @@ def count(value: int) -> str:
 def share(value: float) -> str:
     """A share that is in percent already."""
     return f"{value:g} %"
+
+
+def rate(value: float) -> str:
+    """Units a minute."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def ago(minutes: float) -> str:
@@ -161,7 +166,63 @@ class Teller:
         inside, outside = units("inside"), units("outside")
         return f"{guardrail.name} is breached on {inside} candidate units inside it and {how} on {outside} outside"
 
+    def together(self, found: Suspicion) -> str:
+        """That it does harm only where another flag serves its candidate too."""
+        if not found.together:
+            return ""
+        told = listed([f"`{each}`" for each in found.together])
+        return f"It does so only among units that {told} gave its candidate as well: the two do harm together."
+
+    def replayed(self, found: Suspicion, remedy: Remedy) -> str:
+        """What the recommended operation would have done to the recorded units."""
+        if remedy.replayed is None:
+            return ""
+        sheet = facts.replayed(self.notebook, found.control.key, remedy.title, remedy.replayed)
+        units = sheet.figure("units", "recorded units replayed", count)
+        harmed = sheet.figure("harmed", "of them served what harms", count)
+        excluded = sheet.figure("excluded", "of these served something else after the operation", count)
+        others = sheet.figure("others_moved", "other units it would have moved", count)
+        return (
+            f"By replay of {units} recorded units it takes the harm from {excluded} of {harmed}, "
+            f"and moves {others} others."
+        )
+
+    def passed(self, found: Suspicion, lower: Passed) -> str:
+        """A lower rung, and why it would not do."""
+        if lower.replayed is None:
+            return lower.why
+        sheet = facts.replayed(self.notebook, found.control.key, lower.why, lower.replayed)
+        excluded = sheet.figure("excluded", "harmed units a lower rung would have excluded", count)
+        harmed = sheet.figure("harmed", "of so many", count)
+        return f"{lower.why}: by replay {excluded} of {harmed} harmed units"
+
     # ------------------------------------------------------------ what else there is
+
+    def explained(self) -> str:
+        """Flags that look worse only because another one is."""
+        told = [
+            f"`{flag}` looks worse only among units that {listed([f'`{each}`' for each in sorted(others)])} gave its "
+            "candidate, and is cleared."
+            for flag, others in suspicion.explained(self.collected).items()
+        ]
+        return " ".join(told[:NAMED])
+
+    def mix(self) -> str:
+        """That more, fewer or other units come than before."""
+        found = self.collected.mix
+        if found is None or not (found.load_changed or found.shifted):
+            return ""
+        sheet, parts = facts.mix(self.notebook, found), []
+        if found.load_changed:
+            before = sheet.figure("units_a_minute_before", "units a minute before", rate)
+            after = sheet.figure("units_a_minute_after", "units a minute since", rate)
+            parts.append(f"{after} units a minute come, {before} before")
+        for index, each in enumerate(found.shifted[:2]):
+            says = f"`{each.attribute}` {plain(each.value, 'one value')}"
+            before = sheet.figure(f"shifted.{index}.before", f"share of {says} before", share)
+            after = sheet.figure(f"shifted.{index}.after", f"share of {says} since", share)
+            parts.append(f"{says} went from {before} to {after} of the units")
+        return f"Traffic changed: {listed(parts)}."
 
     def others(self, rest: Sequence[Suspicion]) -> str:
         """The controls that are suspected as well."""
@@ -195,6 +256,8 @@ class Teller:
 
     def effect(self, found: Suspicion, remedy: Remedy) -> str:
         """What should be seen after the operation, and who keeps what."""
+        if remedy.recommendation is Recommendation.STRICTER_MODE:
+            return f"{self._who(found, remedy)} get `{remedy.to}`, which does no harm on these guardrails."
         if remedy.recommendation is Recommendation.REDUCE_PERCENTAGE:
             return f"Fewer units of {self.where(found)} meet `{found.variation}`, whose figures keep the agreed limits."
         figures = [
