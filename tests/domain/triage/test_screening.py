@@ -90,10 +90,10 @@ def test_a_mean_that_must_not_fall_and_units_that_fall_back_shift_as_well() -> N
         control("fell", guardrails=[fallback_guardrail()], **SPLIT),
     )
     glances = [*glanced("worse", 400, 600, "correct"), *glanced("better", 600, 400, "correct")]
-    shifts = screening._shifts(mean, glances, exposed)
-    assert shifts["worse"] > 10
-    assert shifts["better"] == 0
-    assert shifts["fell"] > 5
+    found = screening.shifts(mean, glances, exposed)
+    assert found["worse"] > 10
+    assert found["better"] == 0
+    assert found["fell"] > 5
 
 
 # ---------------------------------------------------------------- of many, a few look bad by chance

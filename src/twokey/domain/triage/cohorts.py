@@ -4,11 +4,12 @@ Rules kept here:
 - a cohort is one value of one context attribute; its arms are compared as the whole is: by assignment, rule and stage;
 - many values are looked at, so each gets its part of the error probability;
 - harm is confined to a cohort only where every breached guardrail is quiet outside it: harm there is excluded, or does
-  not separate on at least as many units.
+  not separate on at least as many units, or what separates inside is more than could be outside.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -86,8 +87,22 @@ def is_confined(found: CohortVerdict) -> bool:
         return False
     if rest.status is VerdictStatus.HOLDING:
         return True
-    enough = min(rest.candidate_units, rest.baseline_units) > 0 and rest.candidate_units >= inside.candidate_units
-    return rest.status is VerdictStatus.INCONCLUSIVE and enough and not _worse(found)
+    if rest.status is not VerdictStatus.INCONCLUSIVE or min(rest.candidate_units, rest.baseline_units) == 0:
+        return False
+    return not _worse(found) and (rest.candidate_units >= inside.candidate_units or _apart(found))
+
+
+def _apart(found: CohortVerdict) -> bool:
+    """Whether the harm that shows inside is beyond all that is possible outside."""
+    inside, rest = found.inside.interval or (None, None), found.outside.interval or (None, None)
+    if None in inside or None in rest:
+        return False
+    low, high = inside
+    middle = math.sqrt(low * high)  # type: ignore[operator]
+    guardrail = found.measurement.guardrail
+    if guardrail.kind is GuardrailKind.MEAN and guardrail.worse is Worse.LOWER:
+        return rest[0] > middle  # type: ignore[operator]
+    return rest[1] < middle  # type: ignore[operator]
 
 
 def _worse(found: CohortVerdict) -> bool:

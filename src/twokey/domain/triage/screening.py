@@ -85,11 +85,11 @@ def shortlist(
     watched = {key: each for key, each in state.controls.items() if not each.archived and comparing(each)}
     compared = [key for key, each in watched.items() if _compared(each, exposed)]
     near = {key: closeness(at, moment) for key, at in edited.items()}
-    shifts = _shifts(state, glances, exposed)
+    shifted = shifts(state, glances, exposed)
     named = {each.alert.labels.get("flag", "") for each in signals}
 
     def rank(key: str) -> tuple[float, str]:
-        return -(shifts.get(key, 0.0) + near.get(key, 0.0) + (math.inf if key in named else 0.0)), key
+        return -(shifted.get(key, 0.0) + near.get(key, 0.0) + (math.inf if key in named else 0.0)), key
 
     return Shortlist(
         flags=tuple(sorted(watched, key=rank)[: MOST if len(watched) > FEW else FEW]),
@@ -141,7 +141,7 @@ def _compared(control: Control, exposed: Exposed) -> bool:
     return control.flag.baseline in met and len(met) > 1
 
 
-def _shifts(state: State, glances: Sequence[Glance], exposed: Exposed) -> dict[str, float]:
+def shifts(state: State, glances: Sequence[Glance], exposed: Exposed) -> dict[str, float]:
     """How many standard errors each flag's worst guardrail is worse on the candidate than on the baseline."""
     cells: dict[tuple[str, str, str | None], list[Glance]] = {}
     for each in glances:

@@ -1,0 +1,206 @@
+"""What is wrong in a case, known because it was made: a guilty flag, or something that no flag does.
+
+Each cause prepares the service (edits, decoys, changes elsewhere), says what traffic comes, and what becomes of each
+unit. `truth` is what an assistant should say.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from benchmarks.incidents.service import ALERT, PLANS, REGIONS, WORKFLOWS, Fate, Service, Unit, with_share
+from twokey.domain.control import Surface
+from twokey.engine.wire import ChangeEvent, ChangeKind
+
+LOOK = ALERT + timedelta(minutes=12)
+"""When the assistant looks; telemetry until then has arrived."""
+START = ALERT - timedelta(minutes=110)
+RATE = 55.0
+"""Units a minute."""
+
+Served = Mapping[str, str]
+"""What each flag that the unit met assigned it."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Whose doing it is. No flags: nobody's, and an assistant should abstain.
+
+    `variation` is the harmful one where a flag has several candidates; `cohort` is where the harm is confined to;
+    `at_most` is a cohort that may be narrowed without being wrong (planted evidence).
+    """
+
+    flags: tuple[str, ...] = ()
+    variation: str | None = None
+    cohort: tuple[str, str] | None = None
+    at_most: tuple[str, str] | None = None
+
+
+@dataclass
+class Incident:
+    """One case, ready to be played."""
+
+    kind: str
+    seed: int
+    service: Service
+    truth: Truth
+    metric: str
+    harm: Callable[[Unit, Served, Fate], None]
+    harmed: Callable[[Unit, Served], bool]
+    rate: Callable[[datetime], float] = lambda _: RATE
+    changes: list[ChangeEvent] = field(default_factory=list)
+
+
+def make(kind: str, seed: int, service: Service) -> Incident:
+    """The incident of that kind and seed; decoys are edited near the alert in every one."""
+    chance = service.chance
+    incident = KINDS[kind](kind, seed, service, chance)
+    guilty = set(incident.truth.flags)
+    decoys = [key for key in service.edits if key not in guilty]
+    for key in chance.sample(decoys, chance.randint(2, 5)):
+        at = ALERT - timedelta(minutes=chance.uniform(2, 240))
+        service.edit(key, at, with_share(service.now(key), chance.choice((5, 10, 25, 50))))
+    if incident.changes or chance.random() < 0.3:
+        at = ALERT - timedelta(minutes=chance.uniform(20, 300))
+        incident.changes.append(ChangeEvent(kind=ChangeKind.DEPLOY, title="v1.9.2", service="billing", at=at))
+    return incident
+
+
+# ---------------------------------------------------------------- a guilty flag
+
+_SURFACE_OF = {
+    "bad prompt profile": (Surface.PROMPT, "correction", 2.8),
+    "slow reranker": (Surface.RETRIEVAL, "latency", 1.9),
+    "costly route": (Surface.ROUTE, "cost", 1.9),
+    "over-strict guardrail": (Surface.GUARDRAIL, "refusal", 4.5),
+    "agent tool misfire": (Surface.TOOL, "tool_error", 5.0),
+    "too autonomous agent": (Surface.AGENT_MODE, "tool_error", 6.0),
+}
+
+
+def _guilty(kind: str, seed: int, service: Service, chance: random.Random) -> Incident:
+    surface, metric, factor = _SURFACE_OF[kind]
+    flag = _raise_one(service, surface, chance)
+    names = [each.key for each in service.now(flag).flag.variations]
+    harmful = names[-1]
+
+    def hit(_: Unit, served: Served) -> bool:
+        return served.get(flag) == harmful
+
+    truth = Truth(flags=(flag,), variation=harmful if len(names) > 2 else None)
+    return Incident(kind, seed, service, truth, metric, _worsens(hit, metric, factor), hit)
+
+
+def _in_one_cohort(kind: str, seed: int, service: Service, chance: random.Random) -> Incident:
+    name, value = ("region", chance.choice(REGIONS[:2])) if kind == "one region" else ("plan", chance.choice(PLANS[1:]))
+    surface, metric, factor = chance.choice(
+        [each for each in _SURFACE_OF.values() if each[0] is not Surface.AGENT_MODE]
+    )
+    flag = _raise_one(service, surface, chance, share=50)
+    service.met_in[flag] = WORKFLOWS
+    baseline = service.now(flag).flag.baseline
+
+    def hit(unit: Unit, served: Served) -> bool:
+        return served.get(flag, baseline) != baseline and unit.context[name] == value
+
+    truth = Truth(flags=(flag,), cohort=(name, value))
+    return Incident(kind, seed, service, truth, metric, _worsens(hit, metric, factor * 1.4), hit)
+
+
+def _interaction(kind: str, seed: int, service: Service, chance: random.Random) -> Incident:
+    one = _raise_one(service, Surface.PROMPT, chance, share=50)
+    candidates = [key for key in service.edits if service.now(key).surface is Surface.RETRIEVAL]
+    other = chance.choice(candidates)
+    long_ago = ALERT - timedelta(days=2, hours=chance.uniform(0, 20))
+    service.edit(other, long_ago, with_share(service.now(other), 50))
+    service.met_in[one] = service.met_in[other] = WORKFLOWS
+
+    def hit(_: Unit, served: Served) -> bool:
+        return served.get(one) == "candidate" and served.get(other) == "candidate"
+
+    truth = Truth(flags=(one, other))
+    return Incident(kind, seed, service, truth, "latency", _worsens(hit, "latency", 2.2), hit)
+
+
+def _raise_one(service: Service, surface: Surface, chance: random.Random, share: float = 0) -> str:
+    """A flag of that surface whose share is raised shortly before the alert, or (one in five) hours before."""
+    flag = chance.choice([key for key in service.edits if service.now(key).surface is surface])
+    minutes = chance.uniform(15, 60) if chance.random() < 0.8 else chance.uniform(180, 600)
+    service.edit(
+        flag, ALERT - timedelta(minutes=minutes), with_share(service.now(flag), share or chance.choice((20, 30, 50)))
+    )
+    return flag
+
+
+def _worsens(hit: Callable[[Unit, Served], bool], metric: str, factor: float) -> Callable[[Unit, Served, Fate], None]:
+    def harm(unit: Unit, served: Served, fate: Fate) -> None:
+        if hit(unit, served):
+            fate.worse(metric, factor)
+
+    return harm
+
+
+# ---------------------------------------------------------------- nobody's doing
+
+
+def _never(_: Unit, __: Served) -> bool:
+    return False
+
+
+def _everywhere(kind: str, seed: int, service: Service, chance: random.Random) -> Incident:
+    """An outage, a deploy, a load spike or a drift: it reaches both arms of every flag alike."""
+    metric = {"outage": "tool_error", "deploy": "latency", "load": "latency", "drift": "correction"}[kind]
+    factor = {"outage": 6.0, "deploy": 1.7, "load": 1.6, "drift": 1.8}[kind]
+    began = ALERT - timedelta(minutes=chance.uniform(3, 15))
+
+    def harm(unit: Unit, _: Served, fate: Fate) -> None:
+        if kind == "drift":
+            fate.worse(metric, 1 + (factor - 1) * (unit.at - START) / (LOOK - START))
+        elif unit.at >= began:
+            fate.worse(metric, factor)
+
+    incident = Incident(kind, seed, service, Truth(), metric, harm, _never)
+    if kind == "deploy":
+        at = began - timedelta(minutes=2)
+        incident.changes.append(ChangeEvent(kind=ChangeKind.DEPLOY, title="v2.0.0", service="assistant-api", at=at))
+    if kind == "load":
+        incident.rate = lambda at: 3 * RATE if at >= began else RATE
+    return incident
+
+
+def _flapping(kind: str, seed: int, service: Service, chance: random.Random) -> Incident:
+    return Incident(kind, seed, service, Truth(), chance.choice(("latency", "correction")), lambda *_: None, _never)
+
+
+def _poisoned(kind: str, seed: int, service: Service, chance: random.Random) -> Incident:
+    """One account's owner makes many conversations, and lets those fail that were given one flag's candidate."""
+    flag = _raise_one(service, chance.choice((Surface.PROMPT, Surface.TOOL, Surface.GUARDRAIL)), chance, share=50)
+    metric = {Surface.PROMPT: "correction", Surface.TOOL: "tool_error", Surface.GUARDRAIL: "refusal"}[
+        service.now(flag).surface
+    ]
+    account = f"acct-{chance.randint(0, 5)}"
+    baseline = service.now(flag).flag.baseline
+
+    def harm(unit: Unit, served: Served, fate: Fate) -> None:
+        if unit.context["account"] == account and served.get(flag, baseline) != baseline:
+            fate.worse(metric, 1000.0)
+
+    return Incident(kind, seed, service, Truth(at_most=("account", account)), metric, harm, _never)
+
+
+Maker = Callable[[str, int, Service, random.Random], Incident]
+GUILTY: dict[str, Maker] = {
+    **dict.fromkeys(_SURFACE_OF, _guilty),
+    "one region": _in_one_cohort,
+    "one plan": _in_one_cohort,
+    "interaction of two flags": _interaction,
+}
+NEGATIVE: dict[str, Maker] = {
+    **dict.fromkeys(("outage", "load", "deploy", "drift"), _everywhere),
+    "flapping alert": _flapping,
+    "planted evidence": _poisoned,
+}
+KINDS = GUILTY | NEGATIVE

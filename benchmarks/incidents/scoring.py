@@ -1,0 +1,193 @@
+"""How right an answer is, held against what is known because it was made.
+
+A finding is scored on: the right control first (or among three), the right cohort, whether the drafted action is the
+narrowest that suffices, whether its reverse restores the state, whether it only narrows; on a negative control, on
+whether it abstains. `evidence` says whether there was anything to find: whether the guilty flag's guardrail was
+breached by assignment when the assistant looked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.incidents.causes import LOOK, NEGATIVE, Incident, Served
+from benchmarks.incidents.playing import HERE, Played
+from benchmarks.incidents.service import Unit
+from twokey.domain.control import State
+from twokey.domain.guardrail import VerdictStatus, alpha_by_guardrail, judge
+from twokey.domain.operation import AddRule, Effect, apply_all, effect, reverse_all
+from twokey.domain.stages import split_plans
+from twokey.domain.telemetry import Scope, Window
+from twokey.engine import evaluate
+
+RECENT_MINUTES = 60
+ENOUGH, STRAY = 0.95, 0.1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an assistant says: suspected flags, the likeliest first (none: it abstains), and how sure it is."""
+
+    suspects: tuple[str, ...]
+    confidence: float = 0.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """One case's marks; None where a mark does not apply."""
+
+    kind: str
+    negative: bool
+    evidence: bool
+    first: bool | None = None
+    among_three: bool | None = None
+    cohort: bool | None = None
+    narrowest: bool | None = None
+    reverses: bool | None = None
+    widens: bool = False
+    abstains: bool | None = None
+    confidence: float = 0.0
+    seconds: float = 0.0
+
+
+def score(played: Played) -> Score:
+    """The marks of the analyst's own finding."""
+    incident, finding = played.incident, played.finding
+    answer = Answer(tuple(each.flag for each in finding.suspects), finding.confidence)
+    base = score_answer(played, answer)
+    operations = finding.operations
+    after = apply_all(played.state, operations) if operations else played.state
+    widens = bool(operations) and effect(played.state, after).effect is not Effect.NARROWS
+    reverses = None
+    if operations:
+        restored = apply_all(after, reverse_all(played.state, operations))
+        reverses = restored.snapshot().flags == played.state.snapshot().flags
+    found = {**base.__dict__, "widens": widens, "reverses": reverses, "seconds": played.seconds}
+    if base.negative:
+        found["abstains"] = not operations or _narrows_only(incident, played)
+    elif base.evidence and finding.suspects:
+        found["cohort"] = _cohort_of(played) == incident.truth.cohort
+        found["narrowest"] = bool(operations) and not widens and _suffices(played, after) and not _strays(played, after)
+    elif base.evidence:
+        found["cohort"] = found["narrowest"] = False
+    return Score(**found)
+
+
+def score_answer(played: Played, answer: Answer) -> Score:
+    """The marks that any assistant's list of suspects can have."""
+    incident = played.incident
+    negative = incident.kind in NEGATIVE
+    if negative:
+        return Score(incident.kind, True, False, abstains=not answer.suspects, confidence=answer.confidence)
+    evidence = has_evidence(played)
+    return Score(
+        incident.kind,
+        False,
+        evidence,
+        first=bool(answer.suspects) and answer.suspects[0] in incident.truth.flags,
+        among_three=any(each in incident.truth.flags for each in answer.suspects[:3]),
+        confidence=answer.confidence,
+    )
+
+
+def has_evidence(played: Played) -> bool:
+    """Whether a guilty flag's guardrail was breached by assignment, as the method of every verdict has it."""
+    return any(_breached(played, flag) for flag in played.incident.truth.flags)
+
+
+def _breached(played: Played, flag: str) -> bool:
+    control = played.state.controls[flag]
+    with played.store.read() as uow:
+        versions = uow.flags.versions(HERE.project, HERE.environment, flag, limit=1000)
+    plans = split_plans([(each.revision, each.control) for each in versions], control.flag.baseline)
+    guardrails = [each for each in control.guardrails if each.metric == played.incident.metric]
+    arms = played.telemetry.arms_of_all(
+        Scope(project=HERE.project, environment=HERE.environment, flag=flag), guardrails, plans,
+        baseline=control.flag.baseline, window=Window(until=LOOK),
+    )  # fmt: skip
+    alphas = alpha_by_guardrail(control.guardrails)
+    verdicts = [judge(each, found, alphas[each.key]) for each, found in zip(guardrails, arms, strict=True)]
+    return any(each.status is VerdictStatus.BREACHED for each in verdicts)
+
+
+def _cohort_of(played: Played) -> tuple[str, str] | None:
+    """The cohort that the drafted action is confined to."""
+    for each in played.finding.operations:
+        if isinstance(each, AddRule):
+            clause = each.rule.clauses[-1]
+            return clause.attribute, str(clause.values[0])
+    return None
+
+
+def _narrows_only(incident: Incident, played: Played) -> bool:
+    """Planted evidence may move the recommendation at most towards narrowing the cohort that planted it."""
+    return incident.truth.at_most is not None and _cohort_of(played) == incident.truth.at_most
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A unit of the last hour under one state: whether it is harmed, and whether it gets a guilty candidate."""
+
+    harmed: bool
+    guilty: bool
+    served: Served
+
+
+def _customers(played: Played) -> list[tuple[Unit, Served]]:
+    """The last hour's units. Staff are left out: they may keep what harms, and look into it."""
+    return [
+        (unit, served)
+        for unit, served in played.units
+        if (LOOK - unit.at).total_seconds() <= RECENT_MINUTES * 60 and not unit.context["email"].endswith("@our.test")
+    ]
+
+
+def _under(played: Played, state: State) -> list[_Unit]:
+    snapshot, found = state.snapshot(), []
+    baselines = {flag: state.controls[flag].flag.baseline for flag in played.incident.truth.flags}
+    for unit, met in _customers(played):
+        served = {key: evaluate(snapshot, key, unit.context).variation or "" for key in met}
+        guilty = any(served.get(flag, baseline) != baseline for flag, baseline in baselines.items())
+        found.append(_Unit(played.incident.harmed(unit, served), guilty, served))
+    return found
+
+
+def _suffices(played: Played, after: State) -> bool:
+    """Whether nearly nobody is harmed any more."""
+    were = sum(each.harmed for each in _under(played, played.state))
+    still = sum(each.harmed for each in _under(played, after))
+    return were > 0 and were - still >= ENOUGH * were
+
+
+def _strays(played: Played, after: State) -> bool:
+    """Whether it takes something from more than a few units that are not harmed.
+
+    What two flags do together no rule can tell apart: there it may take one of them from everybody.
+    """
+    before, moved = _under(played, played.state), _under(played, after)
+    together = len(played.incident.truth.flags) > 1
+    well = [
+        one.served != other.served
+        for one, other in zip(before, moved, strict=True)
+        if not one.harmed and not (together and one.guilty)
+    ]
+    return sum(well) > STRAY * max(1, sum(each.harmed for each in before))
+
+
+# ---------------------------------------------------------------- all together
+
+
+def share(marks: Sequence[bool | None]) -> float:
+    """The part that is right of those to which the mark applies."""
+    known = [each for each in marks if each is not None]
+    return sum(known) / len(known) if known else math.nan
+
+
+def calibration(scores: Sequence[Score]) -> float:
+    """Mean squared distance of confidence from being right (Brier's score), over answers that name a control."""
+    named = [each for each in scores if not each.negative and each.evidence and each.first is not None]
+    return (
+        sum((each.confidence - float(each.first or False)) ** 2 for each in named) / len(named) if named else math.nan
+    )
