@@ -17,23 +17,9 @@ import multiprocessing
 from collections.abc import Sequence
 
 from benchmarks.incidents import baselines, causes
-from benchmarks.incidents.playing import play
-from benchmarks.incidents.scoring import Score, calibration, score, score_answer, share
-from benchmarks.incidents.service import make_service
+from benchmarks.incidents.running import ANALYST, run
+from benchmarks.incidents.scoring import Score, calibration, share
 from benchmarks.report import PAGE, write_section
-
-ANALYST = "the built-in analyst"
-
-
-def run(task: tuple[str, int]) -> dict[str, Score]:
-    """One case's marks, by assistant."""
-    kind, seed = task
-    incident = causes.make(kind, seed, make_service(seed))
-    with play(incident) as played:
-        marks = {ANALYST: score(played)}
-        for name, assistant in baselines.BASELINES.items():
-            marks[name] = score_answer(played, assistant(played))
-        return marks
 
 
 def percent(value: float) -> str:

@@ -37,6 +37,7 @@ class Settings:
     `prometheus` are pairs of `project/environment` (empty for all others) and the address of the Prometheus that
     guardrails by query are asked of.
     `github_secrets` are pairs of `project/environment` and the secret that GitHub's webhook for it is signed with.
+    `runbooks` is a folder of Markdown files that the analyst may cite.
     `checkpoint_to` are the folders and addresses that each signed checkpoint of the log is sent to.
 
     Of clients that evaluate here (OFREP): `origins` are the web origins whose pages may ask, `*` for any; `evaluations`
@@ -59,6 +60,7 @@ class Settings:
     telemetry: str = field(default="", repr=False)
     prometheus: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     github_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    runbooks: Path | None = None
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000

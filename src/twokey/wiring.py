@@ -16,6 +16,7 @@ from twokey.adapters import factors, system
 from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.keeping import keeper
 from twokey.adapters.prometheus import Prometheus
+from twokey.adapters.runbooks import FolderRunbooks
 from twokey.adapters.signing import FileSigner
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
@@ -28,7 +29,7 @@ from twokey.domain.job import JobKind
 from twokey.domain.policy import Environment
 from twokey.engine.errors import Invalid
 from twokey.engine.settling import settle_types
-from twokey.ports import Clock, Keeper, Signer, Store, Telemetry
+from twokey.ports import Clock, Keeper, Runbooks, Signer, Store, Telemetry
 from twokey.settings import Settings
 from twokey.steps import (
     apply_change,
@@ -123,7 +124,8 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
             record=settings.record_evaluations,
         ),
     )
-    work = jobs_of(store, telemetry, signer, keepers, settings.monitor, settings.keep_days)
+    runbooks = FolderRunbooks(settings.runbooks) if settings.runbooks else None
+    work = jobs_of(store, telemetry, signer, keepers, settings.monitor, settings.keep_days, runbooks)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
     return Server(
@@ -178,14 +180,15 @@ def jobs_of(
     keepers: Sequence[Keeper] = (),
     monitor: float = 0.0,
     keep_days: int = 0,
+    runbooks: Runbooks | None = None,
 ) -> dict[JobKind, Work]:
     """What each kind of job does. Without a signer no checkpoint is signed; the keepers are sent each that is.
 
     `monitor` is how many seconds lie between two looks at all guardrails, `keep_days` for how long telemetry is kept; 0
-    for none, and for ever.
+    for none, and for ever. `runbooks` are what triage may cite.
     """
     return {
-        JobKind.TRIAGE_CASE: lambda case: triage_case.triage(store, telemetry, case),
+        JobKind.TRIAGE_CASE: lambda case: triage_case.triage(store, telemetry, case, runbooks),
         JobKind.DRAFT_PROPOSAL: lambda finding: draft_proposal.draft_from_finding(store, telemetry, finding),
         JobKind.CHECK_EVIDENCE: lambda case: check_evidence.check(store, telemetry, case),
         JobKind.EXPIRE_PROPOSAL: lambda proposal: run_schedule.expire_proposal(store, proposal),

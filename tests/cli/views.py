@@ -226,6 +226,13 @@ def case(**changes: Any) -> dict[str, Any]:
             ),
         ],
         gaps=[GAP], lower_rungs=["5 % would still harm"],
+        warnings=["The experiment `rerank` runs, and at 08:12 UTC its guardrails were changed."],
+        steps=[
+            m.RunbookStepView(
+                evidence="evidence-3", runbook="support/slow.md", heading="Slow answers", line=14,
+                text="Tell #support-duty that answers are slow.",
+            )
+        ],
     )  # fmt: skip
     view = m.CaseView(
         **case_row(),

@@ -140,6 +140,25 @@ export const finding = {
     'Reducing to 1 % would leave paying customers on an answer profile that breaches its limits.',
     'A pause keeps the present 10 % exposed.',
   ],
+  warnings: [
+    'The experiment `rerank_quality` on `support_answer_profile` runs, and at 08:12 UTC it was judged by answer_rating, and is by handling_time. Its result is marked; to change it back, or to keep the change, is for people to decide.',
+  ],
+  steps: [
+    {
+      evidence: 'ev-9r2b5d7f1h3j',
+      runbook: 'support/answers-slow.md',
+      heading: 'Slow answers',
+      line: 14,
+      text: 'Tell #support-duty that answers are slow, and that a proposal waits.',
+    },
+    {
+      evidence: 'ev-9r2b5d7f1h3j',
+      runbook: 'support/answers-slow.md',
+      heading: 'Slow answers',
+      line: 15,
+      text: 'Look at the queue of the reranker; if it is over 200, page the search team.',
+    },
+  ],
 };
 
 export const signals = [

@@ -54,6 +54,7 @@ class Listening:
     telemetry: str = field(default="", repr=False)
     prometheus: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     github_secrets: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    runbooks: Path | None = None
     provider: Provider | None = None
     origins: tuple[str, ...] = ("*",)
     evaluations: int = 3_000_000

@@ -41,6 +41,12 @@ Prometheus = Annotated[
         help="[PROJECT/ENVIRONMENT=]ADDRESS, repeatable: the Prometheus that guardrails by query ask. [default: none]",
     ),
 ]
+Runbooks = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="TWOKEY_RUNBOOKS", help="A folder of Markdown files whose steps the analyst may cite. [default: none]"
+    ),
+]
 GithubWebhook = Annotated[
     list[str] | None,
     typer.Option(

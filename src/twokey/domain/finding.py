@@ -65,10 +65,21 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     because: str
 
 
+class RunbookStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of the team's own runbook that applies, repeated as it stands in evidence: file, heading, line, text."""
+
+    evidence: str
+    runbook: str
+    heading: str
+    line: int
+    text: str
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an assistant concluded about a case. `suspects` are ranked, the likeliest first; empty means: abstains.
 
-    `operations` are what it would draft; the control plane computes everything else about the proposal.
+    `operations` are what it would draft; the control plane computes everything else about the proposal. `warnings` are
+    what an assistant may only warn of: metrics that were changed in the middle of an experiment.
     """
 
     id: str
@@ -87,6 +98,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected_effect: str = ""
     title: str = ""
     operations: tuple[Operation, ...] = ()
+    warnings: tuple[str, ...] = ()
+    steps: tuple[RunbookStep, ...] = ()
 
 
 def content_digest(finding: Finding) -> str:

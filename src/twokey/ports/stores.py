@@ -26,6 +26,7 @@ from twokey.domain.permission import Question, Ruling, Written
 from twokey.domain.policy import Environment
 from twokey.domain.proposal import Proposal
 from twokey.domain.review import Review
+from twokey.domain.runbook import Runbook
 from twokey.domain.signal import Alert, Signal
 from twokey.domain.standing_order import StandingOrder
 from twokey.ports.audit import AuditLog
@@ -152,6 +153,14 @@ class Flags(Protocol):
 
     def edited(self, project: str, environment: str, since: datetime, until: datetime) -> dict[str, datetime]:
         """When each flag that was edited from `since` to `until`, both included, was last edited in that time."""
+        ...
+
+
+class Runbooks(Protocol):
+    """The team's own runbooks, read anew at each call. Blocks."""
+
+    def read(self) -> tuple[Runbook, ...]:
+        """Every runbook there is."""
         ...
 
 

@@ -45,7 +45,7 @@ from twokey.domain.triage import (
     shortlist,
     started,
 )
-from twokey.ports import FlagVersion, Store, UnitOfWork
+from twokey.ports import FlagVersion, Runbooks, Store, UnitOfWork
 
 LOOK_BACK = timedelta(hours=24)
 CONTEXTS = 500
@@ -59,13 +59,15 @@ HOUR = timedelta(hours=1)
 AGAIN, PATIENCE = timedelta(seconds=30), timedelta(minutes=30)
 
 
-def triage(store: Store, telemetry: Telemetry, case_id: str) -> Finding | None:
+def triage(store: Store, telemetry: Telemetry, case_id: str, runbooks: Runbooks | None = None) -> Finding | None:
     """The analyst's finding of a case; nothing where the case is not open any more. Raises NotFound."""
     with store.read() as uow:
         if not _undecided(uow, case_id):
             return None
         now, known = uow.now, _read(uow, case_id)
-    collected = _Collector(store, telemetry, known, now).collect()
+    collected = msgspec.structs.replace(
+        _Collector(store, telemetry, known, now).collect(), runbooks=runbooks.read() if runbooks else ()
+    )
     with store.begin() as uow:
         if not _undecided(uow, case_id):
             return None
@@ -298,6 +300,7 @@ def _keep(uow: UnitOfWork, analysis: Analysis) -> Finding:
                 "evidence": {each.id: each.sha256 for each in analysis.evidence},
                 "unsupported": [each.citation.says for each in grounded if not each.supported],
                 "gaps": [each.id for each in finding.gaps],
+                "warnings": list(finding.warnings),
             },
         )
     )

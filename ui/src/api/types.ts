@@ -113,6 +113,8 @@ export interface FindingView {
   citations: CitationView[];
   gaps: GapView[];
   lower_rungs: string[];
+  warnings: string[];
+  steps: RunbookStepView[];
 }
 
 export interface NewNote {
@@ -122,6 +124,15 @@ export interface NewNote {
 export interface NoteView {
   at: Timestamp;
   author: string;
+  text: string;
+}
+
+/** A step of the team's own runbook, as it stands in that file at that line; foreign text. */
+export interface RunbookStepView {
+  evidence: string;
+  runbook: string;
+  heading: string;
+  line: number;
   text: string;
 }
 

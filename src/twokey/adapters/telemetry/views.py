@@ -173,7 +173,7 @@ def metrics(cursor: duckdb.DuckDBPyConnection, scope: Scope, window: Window) -> 
 _CONTEXTS = f"""
 SELECT any_value(unit) AS unit, any_value(unit_name) AS unit_name,
        any_value(context ORDER BY happened DESC, revision DESC, context), count(*), max(happened) AS latest,
-       any_value(assigned ORDER BY happened DESC, revision DESC, context)
+       any_value(assigned ORDER BY happened DESC, revision DESC, context, assigned)
 FROM exposures WHERE {_HERE} AND ($flag = '' OR flag = $flag) AND {_WHEN}
 GROUP BY who ORDER BY latest DESC, unit_name, unit LIMIT $limit"""  # noqa: S608
 

@@ -129,7 +129,13 @@ def _finding(finding: View | None) -> None:
         [("summary", finding["summary"]), ("reason", finding["reason"]), ("confidence", _share(finding["confidence"]))]
     )
     section("Suspects", (_suspect(each) for each in finding["suspects"]))
+    section("Warnings", finding["warnings"])
+    section("Steps of your runbooks that apply", (_step(each) for each in finding["steps"]))
     section("What it rests on", (_citation(each) for each in finding["citations"]))
+
+
+def _step(step: View) -> str:
+    return f"{step['text']} [{step['runbook']}, line {step['line']}: {step['heading']}]"
 
 
 def _suspect(suspect: View) -> str:

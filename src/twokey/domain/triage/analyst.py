@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from twokey.domain.finding import Finding, Recommendation, Suspect
+from twokey.domain.finding import Finding, Recommendation, RunbookStep, Suspect
 from twokey.domain.guardrail import EvidenceGap
-from twokey.domain.triage import abstaining, facts
+from twokey.domain.triage import abstaining, beside, facts
 from twokey.domain.triage.collected import Analysis, Collected
 from twokey.domain.triage.missing import gaps
 from twokey.domain.triage.notebook import NewId, Notebook, plain
@@ -60,6 +60,8 @@ def _accuse(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...],
         gaps=gaps(collected, [each.observed for each in ranked]),
         lower_rungs=tuple(teller.passed(top, each) for each in found.passed),
         expected_effect=" ".join(each for each in (teller.effect(top, found), teller.replayed(top, found)) if each),
+        warnings=beside.warnings(collected, teller.notebook),
+        steps=beside.steps(collected, teller.notebook, top),
     )
     return Analysis(
         finding=finding, evidence=teller.notebook.evidence, operations=found.operations, title=_title(found.title)
@@ -153,6 +155,8 @@ def _abstain(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...]
         gaps=gaps(collected, collected.controls),
         lower_rungs=(),
         expected_effect="",
+        warnings=beside.warnings(collected, teller.notebook),
+        steps=beside.steps(collected, teller.notebook, None),
     )
     return Analysis(finding=finding, evidence=teller.notebook.evidence)
 
@@ -174,6 +178,8 @@ def _finding(
     gaps: tuple[EvidenceGap, ...],
     lower_rungs: tuple[str, ...],
     expected_effect: str,
+    warnings: tuple[str, ...],
+    steps: tuple[RunbookStep, ...],
 ) -> Finding:
     notebook = teller.notebook
     return Finding(
@@ -191,6 +197,8 @@ def _finding(
         gaps=gaps,
         lower_rungs=lower_rungs,
         expected_effect=expected_effect,
+        warnings=warnings,
+        steps=steps,
     )
 
 

@@ -18,6 +18,7 @@ from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
 from twokey.domain.guardrail import Guardrail, Verdict
 from twokey.domain.operation import Operation
+from twokey.domain.runbook import Runbook
 from twokey.domain.signal import Signal
 from twokey.domain.telemetry import CohortContrast, ExposureCount, MetricPresence, RecordedChange, RecordedContext
 from twokey.domain.triage.mix import Mix
@@ -94,6 +95,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     internal_segment: str = "internal-staff"
     shortlist: Shortlist = Shortlist()
     mix: Mix | None = None
+    runbooks: tuple[Runbook, ...] = ()
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ import msgspec
 
 from twokey.domain.evidence import EvidenceKind
 from twokey.domain.guardrail import Verdict
+from twokey.domain.runbook import Chosen
 from twokey.domain.signal import Signal
 from twokey.domain.telemetry import RecordedChange
 from twokey.domain.triage import timing
@@ -23,6 +24,7 @@ from twokey.domain.triage.collected import Measurement, Observed
 from twokey.domain.triage.mix import Mix
 from twokey.domain.triage.notebook import Notebook, Sheet
 from twokey.domain.triage.replay import Replayed
+from twokey.domain.trial import Trial
 
 _FIGURES = (
     "status",
@@ -125,6 +127,28 @@ def mix(notebook: Notebook, found: Mix) -> Sheet:
         ],
     }
     return notebook.sheet(EvidenceKind.TRAFFIC, (), "traffic before and since", body)
+
+
+def experiment(notebook: Notebook, flag: str, found: Trial) -> Sheet:
+    """A running experiment, and what was changed of it since it began."""
+    body = {
+        "flag": flag,
+        "experiment": found.experiment.key,
+        "began_at": _time(found.began_at),
+        "edits": [{"at": _time(each.at), "what": each.what, "change": each.change} for each in found.edits],
+    }
+    return notebook.sheet(EvidenceKind.EXPERIMENT, (flag, found.experiment.key), f"experiment on {flag}", body)
+
+
+def runbook(notebook: Notebook, found: Chosen) -> Sheet:
+    """The steps of a runbook that apply, as they stand in the file of that digest."""
+    body = {
+        "path": found.runbook.path,
+        "title": found.runbook.title,
+        "sha256": found.runbook.sha256,
+        "steps": [{"heading": heading, "line": step.line, "text": step.text} for heading, step in found.steps],
+    }
+    return notebook.sheet(EvidenceKind.RUNBOOK, (found.runbook.path,), f"runbook {found.runbook.path}", body)
 
 
 def elsewhere(notebook: Notebook, found: RecordedChange, moment: datetime) -> Sheet:

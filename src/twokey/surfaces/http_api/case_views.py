@@ -32,6 +32,7 @@ from twokey.surfaces.http_api.models import (
     FindingView,
     GapView,
     NoteView,
+    RunbookStepView,
     SignalView,
     StageView,
     StepView,
@@ -228,6 +229,8 @@ def _finding(uow: UnitOfWork, finding: Finding | None) -> FindingView | None:
         ],
         gaps=[gap_view(each) for each in finding.gaps],
         lower_rungs=list(finding.lower_rungs),
+        warnings=list(finding.warnings),
+        steps=[RunbookStepView(**msgspec.to_builtins(each)) for each in finding.steps],
     )
 
 

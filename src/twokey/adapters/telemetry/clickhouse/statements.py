@@ -196,7 +196,7 @@ METRICS = f"SELECT DISTINCT toString(e.metric) AS name FROM metrics e WHERE {HER
 CONTEXTS = f"""
 SELECT any(e.unit) AS unit, any(toString(e.unit_name)) AS unit_name,
        argMin(e.context, (-e.happened, -e.revision, e.context)), count(), max(e.happened) AS latest,
-       argMin(toString(e.assigned), (-e.happened, -e.revision, e.context))
+       argMin(toString(e.assigned), (-e.happened, -e.revision, e.context, toString(e.assigned)))
 FROM exposures e WHERE {HERE} AND ({{flag:String}} = '' OR {FLAG}) AND {WHEN}
 GROUP BY e.who ORDER BY latest DESC, unit_name, unit LIMIT {{most:Int64}}"""  # noqa: S608 - own text
 

@@ -48,6 +48,16 @@ class SuspectView(Model):
     because: str
 
 
+class RunbookStepView(Model):
+    """A step of the team's own runbook, as it stands in that file at that line; foreign text."""
+
+    evidence: str
+    runbook: str
+    heading: str
+    line: int
+    text: str
+
+
 class FindingView(Model):
     id: str
     author: str
@@ -60,6 +70,8 @@ class FindingView(Model):
     citations: list[CitationView]
     gaps: list[GapView]
     lower_rungs: list[str]
+    warnings: list[str]
+    steps: list[RunbookStepView]
 
 
 class TimelineItem(Model):
