@@ -115,7 +115,7 @@ def test_an_event_that_names_the_flag_s_variation_joins_without_an_exposure(send
     assert store.metric_presence(SCOPE, "latency").joined_events == 1
 
 
-def test_of_two_assignments_at_the_same_moment_one_is_told_whatever_came_first(
+def test_of_two_assignments_at_one_moment_the_same_is_told_whatever_came_first(
     sender: Sender, store: Telemetry
 ) -> None:
     sender.send([met("a", "reranker", 1), met("a", "baseline", 1), met("b", "baseline", 1), met("b", "reranker", 1)])
