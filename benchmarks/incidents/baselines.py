@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
+import msgspec
+
 from benchmarks.incidents.causes import LOOK
 from benchmarks.incidents.playing import HERE, Played
 from benchmarks.incidents.scoring import Answer
@@ -25,7 +27,7 @@ def most_recent_change(played: Played) -> Answer:
 
 
 def largest_shift(played: Played) -> Answer:
-    """The flag whose candidate's metrics differ most from its baseline's."""
+    """The flag whose candidate's metrics differ most from its baseline's, as a dashboard by variation shows them."""
     return _ranked(_shifts(played), THRESHOLD)
 
 
@@ -53,7 +55,8 @@ def _shifts(played: Played) -> dict[str, float]:
     window = Window(since=LOOK - DAY, until=LOOK)
     exposed = played.telemetry.exposed(HERE, window=window)
     glances = played.telemetry.glances(HERE, asked(played.state, exposed), window=window)
-    return shifts(played.state, glances, exposed)
+    everybody = [msgspec.structs.replace(each, rule=None) for each in glances]
+    return shifts(played.state, everybody, exposed)
 
 
 def _ranked(values: Mapping[str, float], least: float) -> Answer:

@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
+
 from benchmarks.incidents.service import ALERT, PLANS, REGIONS, WORKFLOWS, Fate, Service, Unit, with_share
 from twokey.domain.control import Surface
+from twokey.engine.flag import Prerequisite, Rollout, Serve
 from twokey.engine.wire import ChangeEvent, ChangeKind
 
 LOOK = ALERT + timedelta(minutes=12)
@@ -55,18 +58,59 @@ class Incident:
 
 
 def make(kind: str, seed: int, service: Service) -> Incident:
-    """The incident of that kind and seed; decoys are edited near the alert in every one."""
+    """The incident of that kind and seed, among decoys: edits near the alert, accepted costs, and a dependent flag."""
     chance = service.chance
     incident = KINDS[kind](kind, seed, service, chance)
     guilty = set(incident.truth.flags)
-    decoys = [key for key in service.edits if key not in guilty]
-    for key in chance.sample(decoys, chance.randint(2, 5)):
+    others = [key for key in service.edits if key not in guilty]
+    _accept_costs(incident, [key for key in others if "cost" in _watched(service, key)], chance)
+    if guilty and chance.random() < 0.5:
+        _depend(service, min(guilty), chance)
+    for key in chance.sample(others, chance.randint(2, 5)):
         at = ALERT - timedelta(minutes=chance.uniform(2, 240))
         service.edit(key, at, with_share(service.now(key), chance.choice((5, 10, 25, 50))))
     if incident.changes or chance.random() < 0.3:
         at = ALERT - timedelta(minutes=chance.uniform(20, 300))
         incident.changes.append(ChangeEvent(kind=ChangeKind.DEPLOY, title="v1.9.2", service="billing", at=at))
     return incident
+
+
+def _watched(service: Service, key: str) -> set[str]:
+    return {each.metric for each in service.now(key).guardrails}
+
+
+def _accept_costs(incident: Incident, flags: list[str], chance: random.Random) -> None:
+    """Candidates that cost somewhat more, within the margin that was agreed on: everybody knows, nobody is alarmed."""
+    chosen, before = chance.sample(flags, min(2, len(flags))), incident.harm
+    for key in chosen:
+        at = ALERT - timedelta(days=2, hours=chance.uniform(0, 12))
+        incident.service.edit(key, at, with_share(incident.service.now(key), 50))
+
+    def harm(unit: Unit, served: Served, fate: Fate) -> None:
+        before(unit, served, fate)
+        for key in chosen:
+            if served.get(key) == "candidate":
+                fate.worse("cost", 1.14)
+
+    incident.harm = harm
+
+
+def _depend(service: Service, guilty: str, chance: random.Random) -> None:
+    """A flag that serves its candidate only to units that have the guilty one's: it looks as bad, and is innocent."""
+    parent = service.now(guilty)
+    harmful = parent.flag.variations[-1].key
+    key = f"{guilty}_extras"
+    flag = msgspec.structs.replace(
+        parent.flag,
+        key=key,
+        salt=key,
+        rules=(),
+        otherwise=Serve(rollout=Rollout(weights=((harmful, 60_000), (parent.flag.baseline, 40_000)))),
+        prerequisites=(Prerequisite(flag=guilty, variations=(harmful,)),),
+    )
+    made = msgspec.structs.replace(parent, flag=flag, upkeep={}, purpose="what comes with it")
+    service.met_in[key] = service.met_in[guilty]
+    service.edit(key, max(each.at for each in service.edits[guilty]) + timedelta(minutes=chance.uniform(1, 9)), made)
 
 
 # ---------------------------------------------------------------- a guilty flag

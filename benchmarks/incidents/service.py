@@ -209,8 +209,9 @@ class Fate:
 
 
 def measured(unit: Unit, fate: Fate, chance: random.Random) -> dict[str, float]:
-    """The unit's metrics. Enterprise asks harder questions, apac is farther away: cohorts are not alike."""
-    hard = 1.4 if unit.context["plan"] == "enterprise" else 1.0
+    """The unit's metrics. Enterprise asks harder questions, staff try what fails, apac is farther away."""
+    hard = 1.7 if unit.context["plan"] == "enterprise" else 1.0
+    hard *= 2.0 if unit.context["email"].endswith("@our.test") else 1.0
     far = 1.3 if unit.context["region"] == "apac" else 1.0
     found = {
         name: float(chance.random() < min(0.95, rate * hard * fate.factors.get(name, 1.0)))

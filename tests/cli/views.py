@@ -172,7 +172,7 @@ def verdict(guardrail: str, status: Any, sentence: str, **changes: Any) -> m.Ver
         "guardrail": guardrail, "status": status, "sentence": sentence, "reason": "harm", "observational": False,
         "e_value": 412.0, "interval": [1.2, 1.9], "alpha": 0.05, "margin": 0.25, "candidate_value": 3120.0,
         "baseline_value": 2050.0, "candidate_units": 188, "baseline_units": 1702, "fallback_share": 0.0,
-        "method": "label test", "version": "twokey-evidence-3", "stages": [],
+        "method": "label test", "version": "twokey-evidence-4", "stages": [],
     }  # fmt: skip
     return m.VerdictView(**(shown | changes))
 
@@ -339,7 +339,7 @@ def experiment(**changes: Any) -> dict[str, Any]:
         guardrail="primary", status="inconclusive", sentence="", reason="too_early", observational=False, e_value=2.0,
         interval=[1.12, 1.41], alpha=0.025, margin=0.25, candidate_value=0.52, baseline_value=0.41,
         candidate_units=1490, baseline_units=1510, fallback_share=0.0, method="label test",
-        version="twokey-evidence-3", stages=[],
+        version="twokey-evidence-4", stages=[],
     )  # fmt: skip
     view = m.ExperimentView(
         key="reranker", flag=FLAG, hypothesis="reranked passages solve more questions at once",

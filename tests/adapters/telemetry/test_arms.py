@@ -276,3 +276,38 @@ def test_the_same_question_gives_the_same_answer(sender: Sender, store: Telemetr
         [measured(f"u{each}", each * 1.37 % 11, 10 + each % 5) for each in range(200)],
     )
     assert len({arms(store, MEAN) for _ in range(5)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason", "units"),
+    [
+        (None, "SPLIT", 1),
+        (None, "CACHED", 1),
+        (None, "DEFAULT", 0),
+        (None, "DISABLED", 0),
+        (None, "ERROR", 0),
+        (None, "TARGETING_MATCH", 0),
+        ("pro-10", "TARGETING_MATCH", 1),
+        ("pro-10", "ERROR", 0),
+    ],
+)
+def test_what_no_split_decided_is_in_no_arm(
+    sender: Sender, store: Telemetry, rule: str | None, reason: str, units: int
+) -> None:
+    """Units whose prerequisite is not met all get the baseline: in its arm they would fail the check of the shares."""
+    plan = StagePlan(rule=rule, first_revision=18, shares={"reranker": 10_000, "baseline": 90_000})
+    sender.send([met("a", "baseline", 1, rule=rule, reason=reason), met("b", "reranker", 1, rule=rule)])
+    (split,) = store.arms(SCOPE, SLOW, [plan], baseline="baseline")
+    assert (split.baseline.units, split.candidate.units) == (units, 1)
+    (again,) = store.arms_of_all(SCOPE, [SLOW], [plan], baseline="baseline")[0]
+    assert again == split
+
+
+def test_a_unit_that_is_no_longer_drawn_has_left(sender: Sender, store: Telemetry) -> None:
+    sender.send(
+        [met("a", "reranker", 1), met("a", "baseline", 20, reason="DISABLED")],
+        [measured("a", 9, 5), measured("a", 99, 30)],
+    )
+    plan = StagePlan(rule="pro-10", first_revision=18, shares={"reranker": 10_000, "baseline": 90_000})
+    (split,) = store.arms(SCOPE, SLOW, [plan], baseline="baseline")
+    assert (split.candidate.joined_units, split.candidate.failures) == (1, 0)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import duckdb
 import msgspec
 
-from twokey.adapters.telemetry.members import Values, place, window_values
+from twokey.adapters.telemetry.members import DRAWN, Values, place, window_values
 from twokey.domain.telemetry import Asked, ExposureCount, Glance, Scope, Traffic, Window
 
 _HERE = "project = $project AND environment = $environment"
@@ -26,7 +26,7 @@ WITH asked AS (
 ),
 met AS (
     SELECT flag, who, min({{'happened': happened, 'rule': rule, 'assigned': assigned}}) AS entry
-    FROM exposures WHERE {_HERE} AND {_WHEN} AND flag IN (SELECT flag FROM asked) GROUP BY flag, who
+    FROM exposures e WHERE {_HERE} AND {_WHEN} AND flag IN (SELECT flag FROM asked) AND {DRAWN} GROUP BY flag, who
 ),
 per_unit AS (
     SELECT number, e.who, any_value(met.entry) AS entry, avg(e.value) AS value,

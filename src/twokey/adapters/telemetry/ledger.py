@@ -23,7 +23,7 @@ from twokey.adapters.telemetry import arms, members
 from twokey.adapters.telemetry.arms import Key
 from twokey.adapters.telemetry.members import Rows, Split, Values, place
 from twokey.adapters.telemetry.schema import LAST, micros
-from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms
+from twokey.domain.guardrail import METHOD_VERSION, ArmFigures, Guardrail, GuardrailKind, StageArms
 from twokey.domain.telemetry import Scope, Window
 
 DIGITS = 1e-7
@@ -160,12 +160,15 @@ class Question(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> bytes:
-        """The same without the stages: questions of one line follow each other as stages end and begin."""
+        """The same without the stages: questions of one line follow each other as stages end and begin.
+
+        The method belongs to it: an account that an earlier one kept is read anew.
+        """
         told = [
             (each.metric, each.kind, float(arms.threshold(each)), each.worse, float(each.quantile))
             for each in self.guardrails
         ]
-        return msgspec.msgpack.encode((self.scope, told, self.split.baseline, self.split.candidate))
+        return msgspec.msgpack.encode((METHOD_VERSION, self.scope, told, self.split.baseline, self.split.candidate))
 
     def since(self, old: Question) -> int | None:
         """The last revision whose rows mean the same to both, where stages have only ended or begun since `old`.
@@ -249,7 +252,7 @@ SELECT who FROM metrics WHERE happened >= $passed AND happened < $end AND arriva
     """
 CREATE OR REPLACE TEMP TABLE near_exposures AS
 WITH near AS MATERIALIZED (SELECT e.rowid AS place FROM exposures e SEMI JOIN touched USING (who))
-SELECT e.* EXCLUDE (unit, unit_name, reason, context) FROM exposures e JOIN near ON e.rowid = near.place
+SELECT e.* EXCLUDE (unit, unit_name, context) FROM exposures e JOIN near ON e.rowid = near.place
 WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag AND e.arrival <= $arrival""",
     """
 CREATE OR REPLACE TEMP TABLE near_metrics AS

@@ -4,6 +4,8 @@ Rules kept here:
 - a unit (unit name and id together) belongs to the stage and the assigned variation of its first exposure that one of
   the plans covers; it leaves with its next exposure in another stage or variation, and never enters again;
 - a metric event that names flag, variation and revision itself stands for the exposure of a unit that has none;
+- what no split decided belongs to no stage of one: a prerequisite that is not met, a flag that is off, an error, a
+  target of its own (`DRAWN`);
 - what names no unit (`OBSERVATION`) is nobody's, and joins no arm;
 - the answer is a temporary table of the reader's own cursor, `members`: made once, read by every question about it.
 """
@@ -77,6 +79,10 @@ def place(scope: Scope) -> Values:
 
 # ---------------------------------------------------------------- by plans
 
+DRAWN = """e.reason NOT IN ('DEFAULT', 'DISABLED', 'ERROR')
+        AND (coalesce(e.rule, '') <> '' OR e.reason <> 'TARGETING_MATCH')"""
+"""SQL that says whether an exposure may have been drawn by its rule's split, by the reason it names."""
+
 _BY_PLANS = """
 CREATE OR REPLACE TEMP TABLE {made} AS
 WITH plans AS (
@@ -91,7 +97,7 @@ seen AS (
     SELECT e.who, e.happened, e.revision, e.assigned, e.served, plans.stage, {context} AS context
     FROM {exposures} e
     LEFT JOIN plans ON e.rule IS NOT DISTINCT FROM plans.rule
-        AND e.revision BETWEEN plans.first_revision AND plans.last_revision
+        AND e.revision BETWEEN plans.first_revision AND plans.last_revision AND {drawn}
     WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag
         AND e.happened >= $since AND e.happened < $until
 ),
@@ -163,7 +169,7 @@ def by_plans(
 ) -> None:
     """Fill `members` with the units of both arms of every plan; with `contexts`, `everyone`, to be cut by cohort."""
     made, context = ("everyone", "e.context") if contexts else ("members", "NULL::VARCHAR")
-    statement = rows.over(_BY_PLANS, made=made, context=context)
+    statement = rows.over(_BY_PLANS, made=made, context=context, drawn=DRAWN)
     cursor.execute(statement, place(scope) | window_values(window) | split.values())
 
 

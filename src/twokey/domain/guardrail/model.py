@@ -14,7 +14,7 @@ import msgspec
 
 from twokey.engine.errors import Invalid
 
-METHOD_VERSION = "twokey-evidence-3"
+METHOD_VERSION = "twokey-evidence-4"
 """Changes whenever the same figures could give another verdict."""
 
 DEFAULT_ALPHA = 0.05

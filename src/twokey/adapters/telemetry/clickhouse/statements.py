@@ -8,6 +8,8 @@ Rules kept here:
 
 from __future__ import annotations
 
+from twokey.adapters.telemetry.members import DRAWN
+
 HERE = "e.project = {project:String} AND e.environment = {environment:String}"
 WHEN = "e.happened >= {since:Int64} AND e.happened < {until:Int64}"
 FLAG = "e.flag = {flag:String}"
@@ -16,7 +18,7 @@ _STAGE = """arrayFirstIndex((r, f, l) -> r = e.rule AND e.revision >= f AND e.re
        {plan_rule:Array(String)}, {plan_first:Array(Int64)}, {plan_last:Array(Int64)})"""
 
 _MET = f"""
-SELECT e.who AS who, e.happened AS happened, e.revision AS revision, {_STAGE} AS stage,
+SELECT e.who AS who, e.happened AS happened, e.revision AS revision, if({DRAWN}, {_STAGE}, 0) AS stage,
        toString(e.assigned) AS assigned, toString(e.served) AS served, e.context AS context
 FROM exposures e WHERE {HERE} AND {FLAG} AND {WHEN}
 UNION ALL
@@ -92,7 +94,8 @@ FROM (
     ) l INNER JOIN (
         SELECT e.who AS who, toString(e.flag) AS flag,
                min((e.happened, toString(e.rule), toString(e.assigned))) AS entry
-        FROM exposures e WHERE {HERE} AND {WHEN} AND has({{flags:Array(String)}}, e.flag) GROUP BY who, flag
+        FROM exposures e WHERE {HERE} AND {WHEN} AND {DRAWN} AND has({{flags:Array(String)}}, e.flag)
+        GROUP BY who, flag
     ) met ON l.who = met.who
     INNER JOIN (
         SELECT number, flag, metric, failing, higher FROM (SELECT 1)
