@@ -20,6 +20,7 @@ from twokey.domain.audit import Happening
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.control import Control, State
 from twokey.domain.finding import Finding, ground
+from twokey.domain.guarded_rollout import GuardedRollout, RolloutStatus
 from twokey.domain.guardrail import Guardrail, alpha_by_guardrail, judge
 from twokey.domain.identity import ANALYST
 from twokey.domain.job import JobKind
@@ -56,6 +57,7 @@ REPLAYED = 2_000
 SUSPECTS, RIVALS = 4, 3
 """So many breached flags are looked at more closely, each beside the others and so many that were edited last."""
 HOUR = timedelta(hours=1)
+ROLLOUTS = 100
 AGAIN, PATIENCE = timedelta(seconds=30), timedelta(minutes=30)
 
 
@@ -100,6 +102,7 @@ class _Known(NamedTuple):
     state: State
     edited: dict[str, datetime]
     internal_segment: str
+    rollouts: tuple[GuardedRollout, ...]
 
 
 def _read(uow: UnitOfWork, case_id: str) -> _Known:
@@ -112,6 +115,9 @@ def _read(uow: UnitOfWork, case_id: str) -> _Known:
         state=uow.flags.state(*here),
         edited=uow.flags.edited(*here, moment - LOOK_BACK, moment),
         internal_segment=uow.flags.environment(*here).internal_segment,
+        rollouts=uow.rollouts.where(
+            project=case.project, environment=case.environment, status=str(RolloutStatus.RUNNING), limit=ROLLOUTS
+        ),
     )
 
 
@@ -139,6 +145,7 @@ class _Collector:
             internal_segment=known.internal_segment,
             shortlist=found,
             mix=self._mix(),
+            rollouts=known.rollouts,
         )
 
     def _closer(self, observed: list[Observed], found: Shortlist) -> tuple[Observed, ...]:

@@ -151,7 +151,8 @@ def test_a_change_after_the_signal_is_told_as_such_and_counts_less() -> None:
 
 def abstains(analysis: Analysis) -> bool:
     finding = analysis.finding
-    return finding.recommendation is Recommendation.NO_ACTION and not finding.suspects and not analysis.operations
+    acts = finding.recommendation not in (Recommendation.NO_ACTION, Recommendation.CLEAN_UP)
+    return not acts and not finding.suspects and not analysis.operations
 
 
 def test_an_outage_that_both_arms_meet_is_no_flags_doing() -> None:
@@ -220,6 +221,7 @@ def test_a_candidate_that_was_taken_back_already_needs_nothing_more() -> None:
     profile = control(rules=[INTERNAL, msgspec.structs.replace(pro(10), serve=Serve(variation="baseline"))])
     analysis = look(scenes.collected([observed(profile, scenes.slow())], [profile]))
     assert abstains(analysis)
+    assert analysis.finding.recommendation is Recommendation.CLEAN_UP
     assert "reaches nobody through those rules any more" in analysis.finding.reason
     check_grounded(analysis)
 

@@ -21,6 +21,7 @@ from tests.domain.triage.scenes import (
     measured,
     observed,
     pro,
+    quiet,
     slow,
     stage,
     state,
@@ -29,6 +30,7 @@ from twokey.domain.control import Control, Surface
 from twokey.domain.evidence import EvidenceKind
 from twokey.domain.experiment import Better, Experiment, Primary
 from twokey.domain.finding import Recommendation, ground
+from twokey.domain.guarded_rollout import GuardedRollout, Plan, PlannedStage, RolloutStatus
 from twokey.domain.operation import SetEnabled, SetWeights
 from twokey.domain.runbook import Runbook, Section, Step
 from twokey.domain.telemetry import CohortContrast, RecordedContext, Traffic
@@ -236,6 +238,44 @@ def test_small_changes_and_few_units_are_no_change_of_traffic(after: int, eu: fl
     mix = compare(came(60, 6000, 0.3), msgspec.structs.replace(later, traffic=few))
     assert not mix.load_changed
     assert mix.shifted == ()
+
+
+# ---------------------------------------------------------------- where nothing is drafted
+
+
+def running(flag: str, minutes: float, status: RolloutStatus = RolloutStatus.RUNNING) -> GuardedRollout:
+    return GuardedRollout(
+        id="rollout-1", project="support", environment="production", flag=flag, proposal="p",
+        plan=Plan(flag=flag, candidate="reranker_v2", stages=(PlannedStage(share=20_000),)), status=status, stage=0,
+        first_revision=2, revision=2, started_at=NOON, entered_at=NOON - timedelta(minutes=minutes),
+    )  # fmt: skip
+
+
+def leaning() -> Measurement:
+    return measured(LATENCY, [stage(arm(300, 0.08, quantile=4.8), arm(2700, 0.04, quantile=3.7))])
+
+
+def test_a_rollout_that_leans_to_harm_is_paused_until_it_is_decided() -> None:
+    profile = control()
+    found = case(observed(profile, leaning()), profile, rollouts=(running(profile.key, 20),))
+    assert (found.finding.recommendation, found.operations) == (Recommendation.PAUSE, ())
+    assert "leans to harm, which is not proven yet: p95 latency 4.8 s against 3.7 s" in found.finding.summary
+    assert "twokey rollout pause rollout-1" in found.finding.summary
+
+
+def test_a_rollout_whose_guardrails_all_hold_goes_on() -> None:
+    profile = control(guardrails=(LATENCY,))
+    found = case(observed(profile, quiet()), profile, rollouts=(running(profile.key, 20),))
+    assert (found.finding.recommendation, found.operations) == (Recommendation.CONTINUE, ())
+
+
+@pytest.mark.parametrize(
+    ("minutes", "status"), [(20, RolloutStatus.PAUSED), (90, RolloutStatus.RUNNING), (-5, RolloutStatus.RUNNING)]
+)
+def test_a_rollout_that_did_not_move_before_the_signal_is_not_spoken_of(minutes: float, status: RolloutStatus) -> None:
+    profile = control()
+    found = case(observed(profile, leaning()), profile, rollouts=(running(profile.key, minutes, status),))
+    assert found.finding.recommendation is Recommendation.NO_ACTION
 
 
 # ---------------------------------------------------------------- beside the suspects

@@ -280,7 +280,7 @@ def test_what_would_change_nothing_for_anyone_is_not_drafted() -> None:
     profile = control(prerequisites=scenes.dependent("support_assistant", "reranker_v2"))
     analysis = look(scenes.collected([observed(profile, scenes.slow())], [profile, off]))
     assert analysis.operations == ()
-    assert analysis.finding.recommendation is Recommendation.NO_ACTION
+    assert analysis.finding.recommendation is Recommendation.CLEAN_UP
 
 
 # ---------------------------------------------------------------- words
@@ -336,7 +336,8 @@ def test_whatever_was_collected_it_is_grounded_and_acts_only_on_separation(case:
     finding = analysis.finding
     check_grounded(analysis)
     separated = any(separates(each) for seen in case.controls for each in seen.measurements)
-    assert bool(analysis.operations) == (finding.recommendation is not Recommendation.NO_ACTION)
+    drafted = finding.recommendation not in (Recommendation.NO_ACTION, Recommendation.CLEAN_UP)
+    assert bool(analysis.operations) == drafted
     assert bool(finding.suspects) == bool(analysis.operations)
     assert separated or not analysis.operations
     assert 0 <= finding.confidence <= 1

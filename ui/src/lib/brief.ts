@@ -79,8 +79,15 @@ function proposed(item: CaseView, proposal: ProposalView | null): Answer {
 function instead(item: CaseView): string {
   if (item.proposals.length) return 'Reading the proposal…';
   if (!item.finding) return 'Nothing yet: triage is on its way';
-  return item.finding.recommendation === 'no_action' ? 'No action: nothing separates' : 'Nothing yet';
+  return WITHOUT_DRAFT[item.finding.recommendation] ?? 'Nothing yet';
 }
+
+const WITHOUT_DRAFT: Record<string, string> = {
+  no_action: 'No action: nothing separates',
+  pause: 'Pause its rollout until it is decided',
+  continue: 'Its rollout may go on: every guardrail holds',
+  clean_up: 'Nothing is left to narrow: clean it up',
+};
 
 function reach(proposal: ProposalView, done: boolean): Answer {
   const label = done ? 'What it changed' : 'What it would change';

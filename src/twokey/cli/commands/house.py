@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,7 +46,7 @@ def serve(
     """Run the server: control room, API, signals, evaluation, jobs."""
     from twokey.cli import local
 
-    chosen = local.Listening(
+    listening = local.Listening(
         host=host,
         port=port,
         workers=workers,
@@ -62,12 +62,19 @@ def serve(
         github_secrets=tuple(_github(each) for each in github_webhook or ()),
         runbooks=runbooks,
         provider=_provider(oidc_issuer, oidc_client, oidc_secret_file, oidc_name, create=oidc_create),
-        origins=tuple(origin or ("*",)),
-        evaluations=evaluations,
-        visible_evaluations=visible_evaluations,
-        record_evaluations=record_evaluations,
+        **_evaluating(origin, evaluations, visible_evaluations, record=record_evaluations),
     )
-    local.serve(local.Where(data, database), chosen)
+    local.serve(local.Where(data, database), listening)
+
+
+def _evaluating(origins: list[str] | None, most: int, most_visible: int, *, record: bool) -> dict[str, Any]:
+    """What is said of clients that evaluate here."""
+    return {
+        "origins": tuple(origins or ("*",)),
+        "evaluations": most,
+        "visible_evaluations": most_visible,
+        "record_evaluations": record,
+    }
 
 
 def init(

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from twokey.domain.finding import Finding, Recommendation, RunbookStep, Suspect
 from twokey.domain.guardrail import EvidenceGap
-from twokey.domain.triage import abstaining, beside, facts
+from twokey.domain.triage import abstaining, advising, beside, facts
 from twokey.domain.triage.collected import Analysis, Collected
 from twokey.domain.triage.missing import gaps
 from twokey.domain.triage.notebook import NewId, Notebook, plain
@@ -142,14 +142,17 @@ def _met(teller: Teller, found: Suspicion) -> list[str]:
 
 def _abstain(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...], id: str) -> Analysis:
     reason = _taken_back(teller, ranked) if ranked else abstaining.why(collected, teller)
+    recommends, advice = (
+        advising.clean_up([each.control.key for each in ranked]) if ranked else advising.advice(collected, teller)
+    )
     elsewhere = " ".join(each for each in (teller.elsewhere(explains=not ranked), teller.mix()) if each)
-    parts = (teller.alarm(), reason, elsewhere, "No action is recommended.")
+    parts = (teller.alarm(), reason, elsewhere, advice)
     finding = _finding(
         teller,
         id=id,
         summary=" ".join(part for part in parts if part),
         reason=f"{reason} {elsewhere}".strip(),
-        recommendation=Recommendation.NO_ACTION,
+        recommendation=recommends,
         confidence=ranked[0].confidence if ranked else abstaining.confidence(collected.controls),
         suspects=(),
         gaps=gaps(collected, collected.controls),

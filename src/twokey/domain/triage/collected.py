@@ -16,6 +16,7 @@ import msgspec
 from twokey.domain.control import Control, State
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
+from twokey.domain.guarded_rollout import GuardedRollout
 from twokey.domain.guardrail import Guardrail, Verdict
 from twokey.domain.operation import Operation
 from twokey.domain.runbook import Runbook
@@ -96,6 +97,7 @@ class Collected(msgspec.Struct, frozen=True, kw_only=True):
     shortlist: Shortlist = Shortlist()
     mix: Mix | None = None
     runbooks: tuple[Runbook, ...] = ()
+    rollouts: tuple[GuardedRollout, ...] = ()
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
