@@ -255,13 +255,13 @@ class Telemetry(Protocol):
         scope: Scope,
         guardrail: Guardrail,
         plans: Sequence[StagePlan],
-        other: str,
+        others: Sequence[str],
         *,
         baseline: str,
         candidate: str | None = None,
         window: Window = ALL_TIME,
     ) -> tuple[CohortContrast, ...]:
-        """`arms` for each variation that another flag first assigned the same units; that flag is the `attribute`."""
+        """`arms` for each variation that other flags first assigned the same units; such a flag is the `attribute`."""
 
     def glances(self, scope: Scope, asked: Sequence[Asked], *, window: Window) -> tuple[Glance, ...]:
         """A rough look at many guardrails of many flags at once, to choose which of them to measure.

@@ -33,7 +33,7 @@ from twokey.ports import Store, UnitOfWork
 from twokey.steps.ask_gate import members_of
 from twokey.steps.publish import set_aside
 
-REPLAYED = 20_000
+REPLAYED = 10_000
 """At most so many recorded contexts are replayed for blast radius and proof."""
 LOOK_BACK = timedelta(hours=24)
 MOST_WAITING = 20

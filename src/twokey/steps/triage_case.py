@@ -189,12 +189,8 @@ class _Collector:
             cohorts=self.telemetry.cohort_contrasts(
                 scope, guardrail, plans, attributes, baseline=baseline, window=self.ever
             ),
-            beside=tuple(
-                cut
-                for other in beside
-                for cut in self.telemetry.contrasts_by_flag(
-                    scope, guardrail, plans, other, baseline=baseline, window=self.ever
-                )
+            beside=self.telemetry.contrasts_by_flag(
+                scope, guardrail, plans, beside, baseline=baseline, window=self.ever
             ),
         )
 

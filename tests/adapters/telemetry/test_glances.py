@@ -81,7 +81,7 @@ def test_a_flag_is_cut_by_what_another_flag_gave_the_same_units(sender: Sender, 
         ],
         [measured("a", 500, 5), measured("b", 50, 5), measured("c", 50, 5), measured("d", 50, 5)],
     )
-    found = store.contrasts_by_flag(SCOPE, LATENCY, [PLAN], "banner", baseline="baseline")
+    found = store.contrasts_by_flag(SCOPE, LATENCY, [PLAN], ["banner"], baseline="baseline")
     shown = [
         (
             each.attribute,
@@ -93,7 +93,8 @@ def test_a_flag_is_cut_by_what_another_flag_gave_the_same_units(sender: Sender, 
         for each in found
     ]
     assert shown == [("banner", "on", 1, 1, 1), ("banner", "off", 1, 0, 0)]
-    assert store.contrasts_by_flag(SCOPE, LATENCY, [PLAN], "never-met", baseline="baseline") == ()
+    both = store.contrasts_by_flag(SCOPE, LATENCY, [PLAN], ["never-met", "banner"], baseline="baseline")
+    assert both == found
 
 
 def test_who_came_is_counted_and_sampled_alike_in_every_window(sender: Sender, store: Telemetry) -> None:

@@ -22,6 +22,8 @@ from twokey.domain.telemetry import (
 from twokey.engine.errors import Invalid
 from twokey.engine.wire import ChangeEvent
 
+_decode = msgspec.json.Decoder(dict[str, str | int | float | bool]).decode
+
 
 def bucket_width(window: Window, buckets: int) -> int:
     """Microseconds of one bucket. Raises Invalid for an open or empty window."""
@@ -68,7 +70,7 @@ def recorded_context(scope: Scope, row: tuple[str, str, str, int, int, str]) -> 
     return RecordedContext(
         unit=unit,
         unit_name=unit_name,
-        context={"targetingKey": unit} | msgspec.json.decode(context) | {unit_name: unit},
+        context={"targetingKey": unit, **_decode(context), unit_name: unit},
         weight=weight,
         at=moment(happened),
         variation=None if scope.flag is None else variation,

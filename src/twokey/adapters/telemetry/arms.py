@@ -221,16 +221,22 @@ def cohorts(
 
 
 def by_flag(
-    cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrail: Guardrail, split: Split, window: Window, other: str
+    cursor: duckdb.DuckDBPyConnection,
+    scope: Scope,
+    guardrail: Guardrail,
+    split: Split,
+    window: Window,
+    others: Sequence[str],
 ) -> tuple[CohortContrast, ...]:
-    """Both arms for each variation that another flag gave the same units, most units first."""
+    """Both arms for each variation that other flags gave the same units: flag by flag, most units first."""
     members.by_plans(cursor, scope, split, window, contexts=True)
-    members.by_flag(cursor, scope, other)
-    (found,) = _measure(cursor, scope, [guardrail], window)
-    return tuple(
-        CohortContrast(attribute=other, value=value, stages=staged(split, value, found))
-        for value in most_units_first(found)
-    )
+    contrasts: list[CohortContrast] = []
+    for other in others:
+        members.by_flag(cursor, scope, other)
+        (found,) = _measure(cursor, scope, [guardrail], window)
+        for value in most_units_first(found):
+            contrasts.append(CohortContrast(attribute=other, value=value, stages=staged(split, value, found)))
+    return tuple(contrasts)
 
 
 def most_units_first(found: dict[Key, ArmFigures]) -> list[str]:

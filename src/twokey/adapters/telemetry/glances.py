@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 import msgspec
@@ -63,11 +64,19 @@ def wanted(asked: Sequence[Asked]) -> Values:
     }
 
 
-def glance(asked: Asked, row: Sequence[object]) -> Glance:
+def glance(asked: Asked, row: Sequence[Any]) -> Glance:
     """One row of the answer."""
-    names = ("rule", "assigned", "units", "failures", "mean", "variance")
-    figures = dict(zip(names, row, strict=True)) | {"rule": row[0] or None}
-    return msgspec.convert({"flag": asked.flag, "guardrail": asked.guardrail} | figures, Glance)
+    rule, assigned, units, failures, mean, variance = row
+    return Glance(
+        flag=asked.flag,
+        guardrail=asked.guardrail,
+        rule=rule or None,
+        assigned=assigned,
+        units=units,
+        failures=failures,
+        mean=mean,
+        variance=variance,
+    )
 
 
 _EXPOSED = f"""

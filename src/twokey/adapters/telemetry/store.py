@@ -275,15 +275,15 @@ class DuckTelemetry:
         scope: Scope,
         guardrail: Guardrail,
         plans: Sequence[StagePlan],
-        other: str,
+        others: Sequence[str],
         *,
         baseline: str,
         candidate: str | None = None,
         window: Window = ALL_TIME,
     ) -> tuple[CohortContrast, ...]:
-        """`arms` for each variation that another flag first assigned the same units."""
+        """`arms` for each variation that other flags first assigned the same units."""
         with self._reading() as cursor:
-            return arms.by_flag(cursor, scope, guardrail, Split.of(plans, baseline, candidate), window, other)
+            return arms.by_flag(cursor, scope, guardrail, Split.of(plans, baseline, candidate), window, others)
 
     def glances(self, scope: Scope, asked: Sequence[Asked], *, window: Window) -> tuple[Glance, ...]:
         """A rough look at many guardrails of many flags at once."""

@@ -24,8 +24,10 @@ from twokey.domain.telemetry import Asked, ExposureCount, Glance
 
 FEW = 32
 """So many controls are all measured closely; of more,"""
-MOST = 16
+MOST = 12
 """so many are chosen."""
+LEAST_UNITS = 10
+"""Of many controls one that fewer units met in either arm cannot stand out by more than chance."""
 NEAR_SHARE = 0.5
 """The part of all prior weight that goes to what was edited before the signal."""
 HALF_LIFE_HOURS = 6.0
@@ -134,11 +136,12 @@ def standing(strengths: Mapping[str, float], found: Shortlist) -> frozenset[str]
 
 
 def _compared(control: Control, exposed: Exposed) -> bool:
-    """Whether units met both its baseline and something else."""
-    if control.archived or not comparing(control):
+    """Whether some units met its baseline, and some something else."""
+    counts = exposed.get(control.key, ())
+    if not counts or control.archived or not comparing(control):
         return False
-    met = {each.assigned for each in exposed.get(control.key, ())}
-    return control.flag.baseline in met and len(met) > 1
+    theirs = sum(each.units for each in counts if each.assigned == control.flag.baseline)
+    return min(theirs, sum(each.units for each in counts) - theirs) >= LEAST_UNITS
 
 
 def shifts(state: State, glances: Sequence[Glance], exposed: Exposed) -> dict[str, float]:

@@ -233,20 +233,23 @@ class ClickHouseTelemetry:
         scope: Scope,
         guardrail: Guardrail,
         plans: Sequence[StagePlan],
-        other: str,
+        others: Sequence[str],
         *,
         baseline: str,
         candidate: str | None = None,
         window: Window = ALL_TIME,
     ) -> tuple[CohortContrast, ...]:
-        """`arms` for each variation that another flag first assigned the same units."""
+        """`arms` for each variation that other flags first assigned the same units."""
         split = Split.of(plans, baseline, candidate)
-        values = place(scope) | window_values(window) | split_values(split) | {"other": other}
-        (found,) = self._measure(statements.by_flag(statements.BY_PLANS), values, [guardrail])
-        return tuple(
-            CohortContrast(attribute=other, value=value, stages=arms.staged(split, value, found))
-            for value in arms.most_units_first(found)
-        )
+        members, contrasts = statements.by_flag(statements.BY_PLANS), []
+        for other in others:
+            values = place(scope) | window_values(window) | split_values(split) | {"other": other}
+            (found,) = self._measure(members, values, [guardrail])
+            contrasts += [
+                CohortContrast(attribute=other, value=value, stages=arms.staged(split, value, found))
+                for value in arms.most_units_first(found)
+            ]
+        return tuple(contrasts)
 
     def glances(self, scope: Scope, asked: Sequence[Asked], *, window: Window) -> tuple[Glance, ...]:
         """A rough look at many guardrails of many flags at once."""
