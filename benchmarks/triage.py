@@ -91,10 +91,10 @@ FIRST = micros(NOON - timedelta(minutes=30))
 _FILL = (
     """
 CREATE TEMP TABLE met AS
-SELECT u, 'u' || u AS unit, (hash(u)::HUGEINT - 9223372036854775808)::BIGINT AS who,
+SELECT DISTINCT u, 'u' || u AS unit, (hash(u)::HUGEINT - 9223372036854775808)::BIGINT AS who,
        CASE WHEN k = 0 AND u % 3 = 0 THEN 7
             ELSE (pow(hash(u, k) % 1000000 / 1000000.0, 2) * $flags)::BIGINT % $flags END AS flag,
-       hash(u, k, 'arm') % 2 = 0 AS ours, $first + (hash(u) % 1500000000)::BIGINT AS happened
+       hash(u || '-' || flag) % 2 = 0 AS ours, $first + (hash(u) % 1500000000)::BIGINT AS happened
 FROM range($units) units(u), range($met) times(k)""",
     """
 INSERT INTO exposures
