@@ -20,6 +20,7 @@ from tests.e2e.test_stream import frames
 from tests.support.world import ENVIRONMENT, PROJECT, World
 from twokey.adapters import system
 from twokey.client import TwokeyClient
+from twokey.client.following import StreamFollowing
 from twokey.domain.identity import SYSTEM, ActorKind, Scope
 from twokey.domain.operation import EditSegment, SetEnabled
 from twokey.engine import Snapshot
@@ -201,21 +202,28 @@ def test_a_server_that_starts_again_goes_on_where_it_was(live: Live) -> None:
     assert (frame["event"], frame["id"].partition("-")[0]) == ("patch", "3")
 
 
-def test_a_client_goes_on_by_the_id_that_it_was_given(live: Live) -> None:
+@pytest.mark.parametrize("refused", [0, 2])
+def test_a_client_goes_on_by_the_id_that_it_was_given(live: Live, refused: int) -> None:
     """So a server that was put back, and has come to the same revision by another way, does not say `nothing new`."""
     asked: list[str] = []
-    admitted = Stream._admitted
+    tries: list[int] = []
+    admitted, follow = Stream._admitted, StreamFollowing.follow
 
     async def seen(self: Stream, scope: dict[str, Any]) -> Any:
         asked.append(dict(scope["headers"]).get(b"last-event-id", b"").decode())
         return await admitted(self, scope)
 
-    with patch.object(Stream, "_admitted", seen):
+    def counted(self: StreamFollowing, *given: Any) -> None:
+        tries.append(1)
+        follow(self, *given)
+
+    with patch.object(Stream, "_admitted", seen), patch.object(StreamFollowing, "follow", counted):
         follower = TwokeyClient(live.stream(), reporting=None)
         follower.start()
         live.change(SetEnabled(flag="new_header", enabled=False))
         eventually(lambda: follower.snapshot is not None and follower.snapshot.revision == 2, "the change")
         live.stop()
+        eventually(lambda: len(tries) >= refused + 1, "tries in vain")
         live.start()
         eventually(lambda: len(asked) == 2, "its return")
         follower.close()

@@ -20,6 +20,7 @@ import typer
 from twokey.cli.commands import (
     access,
     account,
+    assistant,
     audit,
     case,
     change,
@@ -74,6 +75,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(access.tokens, name="token")
 app.add_typer(access.users, name="user")
 account.register(app)
+assistant.register(app)
 govern.register(app)
 app.add_typer(snapshot.app, name="snapshot")
 

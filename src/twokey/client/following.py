@@ -57,17 +57,20 @@ class StreamFollowing:
         if continues and keeper.held is not None:
             headers["Last-Event-ID"] = self._last_id or str(keeper.held.revision)
         exchange = self._exchange = Exchange(self._server)
+        answered = False
         try:
             if stop.is_set():
                 return
             answer = exchange.ask("GET", "/stream/v1/snapshot", headers)
+            answered = True
             if answer.headers.get_content_type() != "text/event-stream":
                 raise NotServed(f"`{self._spec.url}` answers with {answer.headers.get_content_type()}, not a stream")
             self._take(exchange, keeper, continues)
         except BadSnapshot:
             raise
         except Trouble:
-            self._continue = keeper.status is Status.READY
+            # A server that does not answer has changed nothing: what could be continued before still can.
+            self._continue = keeper.status is Status.READY if answered else continues
             raise
         finally:
             exchange.close()

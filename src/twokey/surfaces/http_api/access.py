@@ -87,6 +87,15 @@ def list_tokens(actor: Acts, services: Serves) -> list[TokenView]:
         return [_token_view(each) for each in uow.tokens.where(limit=1000)]
 
 
+@router.get("/token")
+def show_token(actor: Acts, services: Serves) -> TokenView:
+    """The token that this call came with: what it may do, and where. Its secret is in no answer."""
+    if actor.may_turn_key:
+        raise Refused("you came without a token")
+    with services.store.read() as uow:
+        return _token_view(uow.tokens.get(actor.id))
+
+
 @router.post("/tokens", status_code=201)
 def create_token(body: NewToken, actor: Fresh, services: Serves) -> CreatedToken:
     """Create a scoped token. Its secret is shown this once. For administrators."""

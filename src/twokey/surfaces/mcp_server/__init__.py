@@ -1,4 +1,11 @@
-"""The door for outside agents: reading views, `submit_finding` and `draft_proposal`, no other step.
+"""The door for outside agents, by the Model Context Protocol: reading and drafting, no other verb.
 
-Nothing stands behind it yet; the import contract that confines it already does.
+It has no way of its own into the server: every tool asks the API with the agent's own token, so what the token may do,
+what is put on record and what is held up is decided there, once.
 """
+
+from twokey.surfaces.mcp_server.asking import ApiAsk, Ask, Problem
+from twokey.surfaces.mcp_server.server import create_server
+from twokey.surfaces.mcp_server.tools import Tool, tools_of
+
+__all__ = ["ApiAsk", "Ask", "Problem", "Tool", "create_server", "tools_of"]
