@@ -38,9 +38,10 @@ def test_every_command_that_answers_also_answers_machines(ines: Person) -> None:
     silent = {
         ("audit", "export"),
         ("serve",),
+        ("mcp",),
         ("account", "totp", "add"),
         *texts,
-    }  # a stream of JSON lines already; a server; a picture
+    }  # a stream of JSON lines already; two servers; a picture
     leaves = {each for each in paths() if not any(other[:-1] == each for other in paths() if other)}
     without = {each for each in leaves if "--json" not in ines.runs(*each, "--help").out}
     assert without == silent

@@ -49,7 +49,7 @@ class Agent:
         return asyncio.run(run())
 
     def unknown(self, name: str, era: str, **arguments: Any) -> MCPError:
-        """The error of a call that the protocol itself refuses. It is caught inside: the client's tasks would wrap it."""
+        """The error of a call that the protocol refuses, caught inside: the client's tasks would wrap it."""
 
         async def call(client: Client) -> MCPError:
             with pytest.raises(MCPError) as error:

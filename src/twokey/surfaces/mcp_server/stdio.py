@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 
-import anyio
 import httpx
 
 from twokey.surfaces.mcp_server.asking import ApiAsk
@@ -15,7 +15,7 @@ TIMEOUT = 30.0
 
 def serve(url: str, token: str, scopes: Collection[str]) -> None:
     """Serve until the other side closes."""
-    anyio.run(_serve, url, token, frozenset(scopes))
+    asyncio.run(_serve(url, token, frozenset(scopes)))
 
 
 async def _serve(url: str, token: str, scopes: frozenset[str]) -> None:
