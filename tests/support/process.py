@@ -32,7 +32,7 @@ PEOPLE = {
 T = TypeVar("T")
 
 
-FIRST_PORT, PORTS_EACH = 20_000, 1_000
+FIRST_PORT, PORTS_EACH = int(os.environ.get("TWOKEY_TEST_PORTS", "20000")), 1_000
 _ports = count()
 
 
