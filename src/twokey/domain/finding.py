@@ -75,11 +75,28 @@ class RunbookStep(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What made a finding that no rule of ours made: whatever the outside assistant says of itself, and is not checked.
+
+    `prompt` and `answer` are `sha256:...` over what was asked and what came back; times are in seconds.
+    """
+
+    provider: str
+    model: str
+    prompt: str
+    answer: str = ""
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an assistant concluded about a case. `suspects` are ranked, the likeliest first; empty means: abstains.
 
     `operations` are what it would draft; the control plane computes everything else about the proposal. `warnings` are
-    what an assistant may only warn of: metrics that were changed in the middle of an experiment.
+    what an assistant may only warn of: metrics that were changed in the middle of an experiment. `provenance` is there
+    where a model was asked.
     """
 
     id: str
@@ -100,6 +117,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     operations: tuple[Operation, ...] = ()
     warnings: tuple[str, ...] = ()
     steps: tuple[RunbookStep, ...] = ()
+    provenance: Provenance | None = None
 
 
 def content_digest(finding: Finding) -> str:

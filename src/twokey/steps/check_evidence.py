@@ -30,7 +30,7 @@ from twokey.domain.guardrail import (
     presence_gap,
     verdict_gap,
 )
-from twokey.domain.identity import SYSTEM, Actor
+from twokey.domain.identity import ANALYST, SYSTEM, Actor
 from twokey.domain.job import JobKind
 from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
@@ -92,7 +92,7 @@ def _subject(uow: UnitOfWork, case: Case) -> Subject:
 def _flag_of(uow: UnitOfWork, case: Case, change: Change | None) -> str | None:
     if change is not None and change.flags:
         return change.flags[0]
-    for finding in uow.findings.where(case=case.id):
+    for finding in uow.findings.where(case=case.id, author=ANALYST.id):
         if finding.suspects:
             return finding.suspects[0].flag
     return None

@@ -78,12 +78,16 @@ def draft_all(store: Store, telemetry: Telemetry, actor: Actor, wanted: Sequence
 
 
 def draft_from_finding(store: Store, telemetry: Telemetry, finding_id: str) -> Proposal | None:
-    """Draft what the analyst's finding asks for, once. Nothing where it abstains, or somebody acted in the meantime."""
+    """Draft what the analyst's finding asks for, once. Nothing where it abstains, or somebody acted in the meantime.
+
+    What an outside assistant drafted is no act: it neither stands in for the analyst's draft nor keeps it away.
+    """
     with store.read() as uow:
         finding = uow.findings.get(finding_id)
         case = uow.cases.get(finding.case)
-        drafted = uow.proposals.where(case=case.id, limit=1)
-    if not finding.operations or drafted or case.status is not CaseStatus.TRIAGED:
+        proposals = uow.proposals.where(case=case.id)
+    others = [each for each in proposals if each.author.id == ANALYST.id or each.author.kind is not ActorKind.AGENT]
+    if not finding.operations or others or case.status not in (CaseStatus.TRIAGED, CaseStatus.ACTING):
         return None
     wanted = Draft(
         project=case.project,

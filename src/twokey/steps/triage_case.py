@@ -22,7 +22,7 @@ from twokey.domain.control import Control, State
 from twokey.domain.finding import Finding, ground
 from twokey.domain.guarded_rollout import GuardedRollout, RolloutStatus
 from twokey.domain.guardrail import Guardrail, alpha_by_guardrail, judge
-from twokey.domain.identity import ANALYST
+from twokey.domain.identity import ANALYST, ActorKind
 from twokey.domain.job import JobKind
 from twokey.domain.signal import Signal
 from twokey.domain.stages import split_plans
@@ -75,18 +75,19 @@ def triage(store: Store, telemetry: Telemetry, case_id: str, runbooks: Runbooks 
             return None
         analysis = analyse(collected, id=uow.new_id("finding"), now=now, new_id=uow.new_id)
         _look_again(uow, case_id, analysis)
-        first = uow.cases.get(case_id).status is CaseStatus.OPEN
+        first = not uow.findings.count(case=case_id, author=ANALYST.id)
         return _keep(uow, analysis) if first or analysis.operations else None
 
 
 def _undecided(uow: UnitOfWork, case_id: str) -> bool:
-    """Whether the case still waits for a finding that recommends something."""
+    """Whether the case still waits for a finding that recommends something. What other assistants did is no matter."""
     case = uow.cases.get(case_id)
     if case.status is CaseStatus.OPEN:
         return True
-    findings = uow.findings.where(case=case_id, limit=1)
-    abstained = bool(findings) and not findings[0].operations
-    return case.status is CaseStatus.TRIAGED and abstained and not uow.proposals.count(case=case_id)
+    own = uow.findings.where(case=case_id, author=ANALYST.id, limit=1)
+    if case.status not in (CaseStatus.TRIAGED, CaseStatus.ACTING) or (own and own[0].operations):
+        return False
+    return all(each.author.kind is ActorKind.AGENT for each in uow.proposals.where(case=case_id))
 
 
 def _look_again(uow: UnitOfWork, case_id: str, analysis: Analysis) -> None:

@@ -61,6 +61,7 @@ export interface CaseView extends CaseRow {
   steps: StepView[];
   signal_list: SignalView[];
   finding: FindingView | null;
+  opinions: OpinionView[];
   tiles: Tile[];
   gaps: GapView[];
   evidence: EvidenceView[];
@@ -101,6 +102,13 @@ export interface DecisionView {
   decided_at: Timestamp;
 }
 
+/** One point on which the analyst and another assistant differ. */
+export interface DifferenceView {
+  about: string;
+  analyst: string;
+  other: string;
+}
+
 export interface FindingView {
   id: string;
   author: string;
@@ -117,14 +125,87 @@ export interface FindingView {
   steps: RunbookStepView[];
 }
 
+/** A cited figure: the evidence's id, a dotted path into its body, the value that stands there, in words. */
+export interface NewCitation {
+  evidence: string;
+  path: string;
+  value: boolean | number | number | string;
+  says: string;
+}
+
+/** Word that an assistant has no finding of a case, and why. */
+export interface NewFailure {
+  why: 'timed_out' | 'over_budget' | 'provider' | 'malformed' | 'two_answers' | 'refused';
+  summary: string;
+  provenance: NewProvenance;
+}
+
+/** What an assistant may say of a case. `operations` are what it would draft; none: it would change nothing. */
+export interface NewFinding {
+  summary: string;
+  recommendation: 'no_action' | 'continue' | 'pause' | 'reduce_to_internal' | 'reduce_percentage' | 'exclude' | 'move_to_baseline' | 'stricter_mode' | 'disable_tool' | 'roll_back' | 'kill_switch' | 'clean_up';
+  reason: string;
+  confidence: number;
+  provenance: NewProvenance;
+  suspects?: NewSuspect[];
+  citations?: NewCitation[];
+  title?: string;
+  operations?: Record<string, unknown>[];
+  expected_effect?: string;
+}
+
 export interface NewNote {
   text: string;
+}
+
+/** How an assistant came to what it submits: provider, model, digests of prompt and answer, what it took. */
+export interface NewProvenance {
+  provider: string;
+  model: string;
+  prompt: string;
+  answer?: string;
+  requests?: number;
+  input_tokens?: number;
+  output_tokens?: number;
+  seconds?: number;
+}
+
+/** A control that an assistant suspects, who is affected, and its confidence from 0 to 1. */
+export interface NewSuspect {
+  flag: string;
+  variation: string;
+  confidence: number;
+  because: string;
+  rule?: string | null;
+  cohort?: Record<string, string[]>;
 }
 
 export interface NoteView {
   at: Timestamp;
   author: string;
   text: string;
+}
+
+/** Another assistant's finding beside the analyst's. No differences: both would do the same. */
+export interface OpinionView {
+  finding: FindingView;
+  provenance: ProvenanceView | null;
+  unsupported: UnsupportedView[];
+  compared: boolean;
+  differences: DifferenceView[];
+  proposal: string | null;
+}
+
+/** What an outside assistant says of how it came to its finding; nobody has checked it. */
+export interface ProvenanceView {
+  provider: string;
+  model: string;
+  prompt: string;
+  answer: string;
+  requests: number;
+  input_tokens: number;
+  output_tokens: number;
+  seconds: number;
 }
 
 /** A step of the team's own runbook, as it stands in that file at that line; foreign text. */
@@ -160,6 +241,15 @@ export interface StepView {
   status: 'done' | 'current' | 'ahead';
 }
 
+/** A finding that was kept, and the proposal that was drafted of it; `why_not_drafted` where none was. */
+export interface SubmittedFinding {
+  id: string;
+  proposal: string | null;
+  why_not_drafted: string;
+  unsupported: UnsupportedView[];
+  differences: DifferenceView[];
+}
+
 export interface SuspectView {
   flag: string;
   surface: string;
@@ -179,6 +269,12 @@ export interface TimelineItem {
   text: string;
   outcome: 'done' | 'refused';
   entry: number;
+}
+
+/** A figure in an assistant's words that no cited evidence has. */
+export interface UnsupportedView {
+  field: string;
+  text: string;
 }
 
 export interface CheckView {

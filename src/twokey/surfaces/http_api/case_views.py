@@ -5,38 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from twokey.domain.audit import Entry
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.change import Change
 from twokey.domain.check import Check
 from twokey.domain.control import Control
 from twokey.domain.decision import WITHOUT_ACTION, Choice, Decision
-from twokey.domain.evidence import Evidence, EvidenceGap
-from twokey.domain.finding import Finding, ground
+from twokey.domain.evidence import Evidence
 from twokey.domain.guardrail import StageArms, Verdict
-from twokey.domain.identity import Actor
+from twokey.domain.identity import ANALYST, Actor
 from twokey.domain.proposal import WAITING, Proposal, ProposalStatus
 from twokey.domain.signal import Signal
 from twokey.ports import UnitOfWork
 from twokey.surfaces.http_api.figures import tile
+from twokey.surfaces.http_api.finding_views import finding_view, gap_view, opinions
 from twokey.surfaces.http_api.models import (
     CaseRow,
     CaseView,
     ChangeView,
     CheckView,
-    CitationView,
     DecisionView,
     EvidenceView,
-    FindingView,
     GapView,
     NoteView,
-    RunbookStepView,
     SignalView,
     StageView,
     StepView,
-    SuspectView,
     Tile,
     TimelineItem,
     VerdictView,
@@ -60,7 +54,7 @@ class Loaded:
     def __init__(self, uow: UnitOfWork, case: Case) -> None:
         self.uow, self.case = uow, case
         self.signals = uow.signals.where(case=case.id, limit=500)
-        findings = uow.findings.where(case=case.id, limit=1)
+        findings = uow.findings.where(case=case.id, author=ANALYST.id, limit=1)
         self.finding = findings[0] if findings else None
         self.proposals = uow.proposals.where(case=case.id)
         self.changes = uow.changes.where(case=case.id)
@@ -136,7 +130,8 @@ def case_view(uow: UnitOfWork, case: Case, actor: Actor) -> CaseView:
         **_row(loaded),
         steps=steps(loaded),
         signal_list=[signal_view(each) for each in loaded.signals],
-        finding=_finding(uow, loaded.finding),
+        finding=finding_view(uow, loaded.finding) if loaded.finding else None,
+        opinions=opinions(uow, loaded.finding, case),
         tiles=_tiles(loaded),
         gaps=_gaps(loaded),
         evidence=[_evidence(each) for each in uow.evidence.where(case=case.id, limit=500)],
@@ -209,31 +204,6 @@ def signal_view(signal: Signal) -> SignalView:
     )
 
 
-def _finding(uow: UnitOfWork, finding: Finding | None) -> FindingView | None:
-    if finding is None:
-        return None
-    cited = {each.evidence for each in finding.citations}
-    evidence = {each: found for each in cited if (found := uow.evidence.find(each)) is not None}
-    return FindingView(
-        id=finding.id,
-        author=finding.author,
-        at=finding.at,
-        summary=finding.summary,
-        recommendation=str(finding.recommendation),
-        reason=finding.reason,
-        confidence=finding.confidence,
-        suspects=[SuspectView(**msgspec.to_builtins(each) | {"rule": each.rule}) for each in finding.suspects],
-        citations=[
-            CitationView(**msgspec.to_builtins(each.citation), supported=each.supported, why_not=each.why_not)
-            for each in ground(finding, evidence)
-        ],
-        gaps=[gap_view(each) for each in finding.gaps],
-        lower_rungs=list(finding.lower_rungs),
-        warnings=list(finding.warnings),
-        steps=[RunbookStepView(**msgspec.to_builtins(each)) for each in finding.steps],
-    )
-
-
 def _evidence(evidence: Evidence) -> EvidenceView:
     return EvidenceView(
         id=evidence.id,
@@ -243,11 +213,6 @@ def _evidence(evidence: Evidence) -> EvidenceView:
         sha256=evidence.sha256,
         body=evidence.body,
     )
-
-
-def gap_view(gap: EvidenceGap) -> GapView:
-    """An evidence gap."""
-    return GapView(id=gap.id, kind=str(gap.kind), sentence=gap.sentence, what_to_do=gap.what_to_do)
 
 
 def _gaps(loaded: Loaded) -> list[GapView]:
