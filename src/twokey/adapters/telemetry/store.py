@@ -24,6 +24,7 @@ from twokey.adapters.telemetry.accounts import Accounts
 from twokey.adapters.telemetry.ledger import Question
 from twokey.adapters.telemetry.members import Split
 from twokey.adapters.telemetry.schema import LATER_COLUMNS, TABLES, micros
+from twokey.adapters.telemetry.turns import Turns
 from twokey.domain.errors import Conflict
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readings, StageArms
 from twokey.domain.telemetry import (
@@ -103,7 +104,7 @@ class DuckTelemetry:
                 f"the telemetry file `{path}` cannot be opened: {problem}",
                 remedy="one process owns it; stop the other server or choose another file",
             ) from problem
-        self._write = threading.Lock()
+        self._write, self._turns = threading.Lock(), Turns()
         self._waiting: deque[_Waiting] = deque()
         self._connection.execute(TABLES)
         self._connection.execute(LATER_COLUMNS)
@@ -115,6 +116,7 @@ class DuckTelemetry:
 
     def add(self, scope: Scope, batch: TelemetryBatch, *, source: str, received_at: datetime) -> Accepted:
         """Keep a batch; returns once it is durable."""
+        self._turns.wait()
         try:
             made = rows.of_batch(scope, batch, source, received_at, attributes=self._attributes)
             return self._keep(scope, batch.batch_id, made, source, received_at)
@@ -250,7 +252,8 @@ class DuckTelemetry:
         with self._reading() as cursor:
             if window.since is None and plans:
                 question = Question(scope, tuple(guardrails), split)
-                return self._accounts.answer(cursor, question, window, lambda: self._arrival)
+                with self._turns.first():
+                    return self._accounts.answer(cursor, question, window, lambda: self._arrival)
             return arms.stage_arms(cursor, scope, guardrails, split, window)
 
     def cohort_contrasts(
