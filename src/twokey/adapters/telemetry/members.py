@@ -145,10 +145,10 @@ class Rows(msgspec.Struct, frozen=True):
         return cls(*(f"(SELECT * FROM {table} WHERE arrival <= {arrival:d})" for table in ("exposures", "metrics")))  # noqa: S608 - a number
 
     @classmethod
-    def near(cls, arrival: int) -> Rows:
-        """The same of the units that are looked at again."""
-        tables = ("near_exposures", "near_metrics")
-        return cls(*(f"(SELECT * FROM {table} WHERE arrival <= {arrival:d})" for table in tables))  # noqa: S608 - a number
+    def near(cls, arrival: int, since: int = FIRST) -> Rows:
+        """The same of the units that are looked at again; what happened from a moment on."""
+        which = f"WHERE arrival <= {arrival:d} AND happened >= {since:d}"
+        return cls(*(f"(SELECT * FROM {table} {which})" for table in ("near_exposures", "near_metrics")))  # noqa: S608 - numbers
 
     def over(self, statement: str, **more: str) -> str:
         """A statement that reads these."""
