@@ -196,7 +196,7 @@ class Question(msgspec.Struct, frozen=True):
 def whole(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, arrival: int) -> Account:
     """An account read from everything that has arrived."""
     account = Account(question=question, arrival=arrival, window=window, sizes={}, sums={}, buckets={})
-    account.take(_read(cursor, question, window, Rows.arrived(arrival)), 1)
+    account.take(_read(cursor, question, window, Rows.arrived(arrival), everything=True), 1)
     return account
 
 
@@ -305,8 +305,12 @@ SELECT EXISTS (FROM touched),
                SELECT 1 FROM near_metrics WHERE arrival <= $known)"""
 
 
-def _read(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows) -> Reading:
-    members.by_plans(cursor, question.scope, question.split, window, rows=rows)
+def _read(
+    cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows, *, everything: bool = False
+) -> Reading:
+    """What these rows say. Of everything, units are gathered in two steps: faster there, and slower for a few."""
+    gather = members.by_plans_of_all if everything else members.by_plans
+    gather(cursor, question.scope, question.split, window, rows=rows)
     sizes, measured = arms.measure(cursor, question.scope, question.guardrails, window, rows)
     tails = [(n, each) for n, each in enumerate(question.guardrails) if each.kind is GuardrailKind.TAIL]
     return Reading(sizes, measured, arms.buckets(cursor, question.scope, tails, window, rows, FINENESS))
