@@ -105,6 +105,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     telemetry = _telemetry(settings)
     keepers = tuple(keeper(each) for each in settings.checkpoint_to)
     signer = FileSigner(settings.data, settings.audit_name, exported=bool(keepers))
+    runbooks = FolderRunbooks(settings.runbooks) if settings.runbooks else None
     services = Services(
         store=store,
         telemetry=telemetry,
@@ -123,8 +124,8 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
             visible_per_minute=settings.visible_evaluations,
             record=settings.record_evaluations,
         ),
+        runbooks=runbooks,
     )
-    runbooks = FolderRunbooks(settings.runbooks) if settings.runbooks else None
     work = jobs_of(store, telemetry, signer, keepers, settings.monitor, settings.keep_days, runbooks)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
