@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -14,6 +15,10 @@ from twokey.surfaces.mcp_server.told import CaseId, Environment, Operations, Pro
 
 Reason = Annotated[str, Field(description="Why, for those who approve.", min_length=1, max_length=4000)]
 Expected = Annotated[str, Field(description="What should be seen after it.", max_length=2000)]
+
+
+def _digest(text: str) -> str:
+    return f"sha256:{sha256(text.encode('utf-8', 'replace')).hexdigest()}"
 
 
 class Drafting:
@@ -51,6 +56,9 @@ class Drafting:
         confidence: Annotated[float, Field(description="From 0 to 1.", ge=0, le=1)],
         model: Annotated[str, Field(description="Which model you are.", min_length=1, max_length=200)],
         provider: Annotated[str, Field(description="Who provides it.", min_length=1, max_length=200)],
+        asked: Annotated[
+            str, Field(description="What you were asked; its digest alone is kept.", min_length=1, max_length=50_000)
+        ],
         suspects: Annotated[list[NewSuspect] | None, Field(description="The likeliest first.", max_length=10)] = None,
         citations: Annotated[
             list[NewCitation] | None, Field(description="Figures, each with the evidence it is from.", max_length=50)
@@ -68,7 +76,7 @@ class Drafting:
             "recommendation": recommendation,
             "reason": reason,
             "confidence": confidence,
-            "provenance": {"model": model, "provider": provider},
+            "provenance": {"model": model, "provider": provider, "prompt": _digest(asked)},
             "suspects": [each.model_dump() for each in suspects or ()],
             "citations": [each.model_dump() for each in citations or ()],
             "title": title,

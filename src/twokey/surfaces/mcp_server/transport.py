@@ -2,7 +2,8 @@
 
 Rules kept here:
 - nothing is remembered of a client: a session id is none of ours, is worth nothing, and is answered as such (404);
-- there is no stream to listen on: GET and DELETE are 405.
+- there is no stream to listen on: GET and DELETE are 405;
+- blanks around a header's value are no part of it, whatever the server below left of them.
 """
 
 from __future__ import annotations
@@ -45,4 +46,5 @@ class Transport:
         elif self._manager is None:
             raise RuntimeError
         else:
-            await self._manager.handle_request(scope, receive, send)
+            trimmed = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+            await self._manager.handle_request({**scope, "headers": trimmed}, receive, send)

@@ -130,14 +130,11 @@ class OpinionView(Model):
 
 
 class NewProvenance(Model):
-    """How an assistant came to what it submits: provider, model, digests of prompt and answer, what it took.
-
-    An agent that does not know its own prompt says nothing of it.
-    """
+    """How an assistant came to what it submits: provider, model, digests of prompt and answer, what it took."""
 
     provider: str = Field(min_length=1, max_length=200)
     model: str = Field(min_length=1, max_length=200)
-    prompt: str = Field("", pattern=r"^(sha256:[0-9a-f]{64})?$")
+    prompt: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     answer: str = Field("", pattern=r"^(sha256:[0-9a-f]{64})?$")
     requests: int = Field(0, ge=0, le=10_000)
     input_tokens: int = Field(0, ge=0, le=10**12)
