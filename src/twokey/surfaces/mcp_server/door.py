@@ -98,12 +98,12 @@ class AgentsDoor:
     async def run(self) -> AsyncIterator[None]:
         """Be open within this block."""
         self._wanted, self._ready = asyncio.Event(), asyncio.Event()
-        self._host = asyncio.create_task(self._serve())
+        host = self._host = asyncio.create_task(self._serve())
         try:
             yield
         finally:
-            self._host.cancel()
-            await asyncio.gather(self._host, return_exceptions=True)
+            host.cancel()
+            await asyncio.gather(host, return_exceptions=True)
             self._host = self._transport = None
 
     async def _serve(self) -> None:

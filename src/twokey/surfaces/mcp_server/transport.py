@@ -14,6 +14,7 @@ from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import INVALID_REQUEST
 
 from twokey.surfaces.mcp_server.answers import Receive, Scope, Send, answer, header
@@ -31,7 +32,11 @@ class Transport:
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
         """Serve within this block, in the task that entered it."""
-        self._server.streamable_http_app(stateless_http=True, max_request_body_size=MOST_BODY)
+        self._server.streamable_http_app(
+            stateless_http=True,
+            max_request_body_size=MOST_BODY,
+            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # see `visitors`
+        )
         self._manager = self._server.session_manager
         async with self._manager.run():
             yield
