@@ -16,9 +16,16 @@ class AuditLog(Protocol):
         ...
 
     def entries(
-        self, *, start: int = 0, limit: int = 1000, case: str | None = None, newest_first: bool = False
+        self,
+        *,
+        start: int = 0,
+        limit: int = 1000,
+        case: str | None = None,
+        place: tuple[str, str] | None = None,
+        before: int | None = None,
+        newest_first: bool = False,
     ) -> tuple[Entry, ...]:
-        """Entries by index."""
+        """Entries by index; of one case, of one project and environment, below an index, where that is said."""
         ...
 
     def erase(self, person: str) -> int:

@@ -26,6 +26,7 @@ from twokey.surfaces.http_api.models import (
     KeyView,
     LineView,
     PlanView,
+    PreviewView,
     ProposalRow,
     ProposalView,
     RuleMoveView,
@@ -112,6 +113,22 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         change=applied.id if applied else None,
         may=may,
         why_not=why_not,
+    )
+
+
+def preview_view(before: State, proposal: Proposal) -> PreviewView:
+    """What a change would come to, from a proposal that nobody keeps."""
+    return PreviewView(
+        action=str(proposal.action),
+        effect=str(proposal.effect),
+        effect_because=list(proposal.effect_because),
+        sentences=_sentences(proposal.operations, before),
+        diffs=_diffs(proposal, before),
+        reverse=_way(proposal.reverse, before, proposal),
+        rollback=_way(proposal.rollback, before, proposal),
+        required_roles=list(proposal.required_roles),
+        blast_radius=blast_radius_view(proposal.blast_radius),
+        base_revision=proposal.base_revision,
     )
 
 

@@ -74,6 +74,7 @@ from twokey.surfaces.http_api.models.governance import (
     ReviewView,
     SupposedGate,
 )
+from twokey.surfaces.http_api.models.happenings import ChangeElsewhereView, HappeningView
 from twokey.surfaces.http_api.models.policy import MatrixCell, MatrixRow, MatrixView, PolicyView, WrittenPolicyView
 from twokey.surfaces.http_api.models.proposals import (
     Approve,
@@ -86,7 +87,9 @@ from twokey.surfaces.http_api.models.proposals import (
     JointView,
     KeyView,
     NewJointProposal,
+    NewPreview,
     NewProposal,
+    PreviewView,
     ProposalRow,
     ProposalView,
     Prove,
@@ -118,6 +121,7 @@ from twokey.surfaces.http_api.models.rollouts import (
     RolloutView,
     StageOfPlan,
 )
+from twokey.surfaces.http_api.models.runbooks import RunbookSectionView, RunbookTextView
 from twokey.surfaces.http_api.models.session import (
     About,
     Accept,
@@ -158,6 +162,7 @@ __all__ = [
     "BreakGlass",
     "CaseRow",
     "CaseView",
+    "ChangeElsewhereView",
     "ChangeView",
     "CheckView",
     "CitationView",
@@ -184,6 +189,7 @@ __all__ = [
     "FlagView",
     "GapView",
     "GuardrailView",
+    "HappeningView",
     "Invitation",
     "Invited",
     "JointPart",
@@ -207,6 +213,7 @@ __all__ = [
     "NewNote",
     "NewPasskey",
     "NewPassword",
+    "NewPreview",
     "NewProposal",
     "NewProvenance",
     "NewRollout",
@@ -226,6 +233,7 @@ __all__ = [
     "PlannedStageView",
     "Point",
     "PolicyView",
+    "PreviewView",
     "PrimaryView",
     "ProposalRow",
     "ProposalView",
@@ -243,7 +251,9 @@ __all__ = [
     "RolloutStep",
     "RolloutView",
     "RuleMoveView",
+    "RunbookSectionView",
     "RunbookStepView",
+    "RunbookTextView",
     "Second",
     "SecondNeeded",
     "SeriesView",
