@@ -1,0 +1,171 @@
+"""The tables of the bench, and whether its targets are met."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+from benchmarks.incidents import baselines, causes, shop
+from benchmarks.incidents.running import ANALYST, Marks
+from benchmarks.incidents.scoring import Score
+
+FIRST, ABSTAINS, NARROWEST, BEYOND = 0.90, 0.95, 0.85, 0.20
+"""What is asked of the analyst; `BEYOND` is by how much it must be better than each simpler assistant."""
+BINS = ((0.0, 0.5), (0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 1.01))
+ENOUGH, OFF = 20, 0.1
+"""A confidence is held against what was right where so many findings have it; it may claim that much more."""
+GUILTY = (*causes.GUILTY, *shop.GUILTY)
+NEGATIVE = (*causes.NEGATIVE, *shop.NEGATIVE)
+
+
+def share(marks: Sequence[bool | None]) -> float:
+    """The part that is right of those to which the mark applies."""
+    known = [each for each in marks if each is not None]
+    return sum(known) / len(known) if known else math.nan
+
+
+def brier(scores: Sequence[Score]) -> float:
+    """Mean squared distance of confidence from being right, over the findings that name a control."""
+    named = [each for each in scores if each.named]
+    return sum((each.confidence - each.right) ** 2 for each in named) / len(named) if named else math.nan
+
+
+def verdict(scores: Sequence[Score]) -> float:
+    """The part of all cases in which it says the right thing: the guilty control first, or nobody where nobody is."""
+    return share([each.right for each in scores if each.negative or each.evidence])
+
+
+# ---------------------------------------------------------------- tables
+
+
+def percent(value: float) -> str:
+    """A share for a table."""
+    return "-" if value != value else f"{100 * value:.0f} %"
+
+
+def compared(marks: Sequence[Marks]) -> list[str]:
+    """Every assistant on the same cases."""
+    lines = [
+        "| assistant | right control first | among its first three | abstains where it should | right in all | Brier score |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in (ANALYST, *baselines.BASELINES):
+        scores = [each[name] for each in marks]
+        seen = [each for each in scores if each.evidence]
+        error = brier(scores)
+        lines.append(
+            f"| {name} | {percent(share([each.first for each in seen]))} "
+            f"| {percent(share([each.among_three for each in seen]))} "
+            f"| {percent(share([each.abstains for each in scores]))} "
+            f"| {percent(verdict(scores))} | {'-' if error != error else f'{error:.2f}'} |"
+        )
+    return lines
+
+
+def by_kind(scores: Sequence[Score], kinds: Collection[str]) -> list[str]:
+    """The analyst's marks, kind by kind."""
+    lines = [
+        "| what is wrong | cases | with evidence | right control first | among three | right cohort "
+        "| narrowest sufficient action | no evidence yet: accuses nobody wrongly |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for kind in (each for each in GUILTY if each in kinds):
+        lines.append(_row(kind, [each for each in scores if each.kind == kind]))
+    lines.append(_row("**all**", [each for each in scores if not each.negative]))
+    lines += ["", "| nobody's doing | cases | abstains | names a flag, and narrows nobody but the attacker |", "|---|---|---|---|"]
+    for kind in (each for each in NEGATIVE if each in kinds):
+        lines.append(_nobodys(kind, [each for each in scores if each.kind == kind]))
+    lines.append(_nobodys("**all**", [each for each in scores if each.negative]))
+    return lines
+
+
+def _row(kind: str, mine: Sequence[Score]) -> str:
+    seen = [each for each in mine if each.evidence]
+    unseen = [each for each in mine if not each.evidence]
+    marks = [percent(share([getattr(each, name) for each in seen])) for name in ("first", "among_three", "cohort")]
+    calm = percent(share([not each.named or bool(each.first) for each in unseen]))
+    narrowest = percent(share([each.narrowest for each in seen]))
+    return f"| {kind} | {len(mine)} | {len(seen)} | {' | '.join(marks)} | {narrowest} | {calm} |"
+
+
+def _nobodys(kind: str, mine: Sequence[Score]) -> str:
+    quiet = share([not each.named for each in mine])
+    return f"| {kind} | {len(mine)} | {percent(quiet)} | {percent(share([each.named and each.right for each in mine]))} |"
+
+
+def calibration(scores: Sequence[Score]) -> list[str]:
+    """Of the findings that name a control with such a confidence, how many were right."""
+    lines = ["| confidence | findings | on average | were right |", "|---|---|---|---|"]
+    for low, high in BINS:
+        found = _bin(scores, low, high)
+        if found:
+            mean = sum(each.confidence for each in found) / len(found)
+            lines.append(
+                f"| {low:.1f} to {min(high, 1.0):.1f} | {len(found)} | {mean:.2f} "
+                f"| {sum(each.right for each in found)} ({percent(share([each.right for each in found]))}) |"
+            )
+    return lines
+
+
+def _bin(scores: Sequence[Score], low: float, high: float) -> list[Score]:
+    return [each for each in scores if each.named and low <= each.confidence < high]
+
+
+def summary(scores: Sequence[Score]) -> list[str]:
+    """What holds over all cases of the analyst."""
+    seen = [each for each in scores if each.evidence]
+    drafted = [each for each in scores if each.reverses is not None]
+    seconds = sorted(each.seconds for each in scores)
+    told = (
+        f"Narrowest sufficient action: {percent(share([each.narrowest for each in seen]))} of {len(seen)} "
+        f"(sufficient {percent(share([each.suffices for each in seen]))}).",
+        f"Reverses that restore the state: {sum(bool(each.reverses) for each in drafted)} of {len(drafted)}.",
+        f"Widening drafts: {sum(each.widens for each in scores)}.",
+        f"Seconds to a finding: median {seconds[len(seconds) // 2]:.1f}, most {seconds[-1]:.1f}. No model, no cost.",
+    )
+    return [" ".join(told)]
+
+
+# ---------------------------------------------------------------- targets
+
+
+def missed(marks: Sequence[Marks]) -> list[str]:
+    """The targets that these cases do not meet; none of them is asked about where no case speaks of it."""
+    scores = [each[ANALYST] for each in marks]
+    seen = [each for each in scores if each.evidence]
+    drafted = [each.reverses for each in scores if each.reverses is not None]
+    asked = (
+        ("right control first", share([each.first for each in seen]), FIRST),
+        ("abstains where nobody is guilty", share([each.abstains for each in scores]), ABSTAINS),
+        ("narrowest sufficient action", share([each.narrowest for each in seen]), NARROWEST),
+        ("drafts that do not widen", share([not each.widens for each in scores]), 1.0),
+        ("reverses that restore the state", share(drafted), 1.0),
+    )
+    found = [f"{what}: {percent(value)}, asked for {percent(least)}" for what, value, least in asked if value < least]
+    for name in baselines.BASELINES:
+        ours, theirs = verdict(scores), verdict([each[name] for each in marks])
+        if ours < theirs + BEYOND:
+            found.append(f"right in all: {percent(ours)}, and `{name}` {percent(theirs)}")
+    return found + _overconfident(scores)
+
+
+def _overconfident(scores: Sequence[Score]) -> list[str]:
+    told = []
+    for low, high in BINS:
+        found = _bin(scores, low, high)
+        mean = sum(each.confidence for each in found) / max(1, len(found))
+        if len(found) >= ENOUGH and mean > share([each.right for each in found]) + OFF:
+            told.append(f"confidence {low:.1f} to {high:.1f}: right in {percent(share([each.right for each in found]))}")
+    return told
+
+
+def misses(marks: Sequence[Marks]) -> list[str]:
+    """Every case that the analyst did not get right, with what it said."""
+    told = []
+    for each in (one[ANALYST] for one in marks):
+        wrong = [name for name in ("first", "cohort", "narrowest", "reverses", "abstains") if getattr(each, name) is False]
+        if each.evidence or each.negative or (each.named and not each.first):
+            marked = wrong + (["widens"] if each.widens else [])
+            if marked:
+                told.append(f"{each.kind}, seed {each.seed}: {', '.join(marked)}. {each.says}")
+    return told
