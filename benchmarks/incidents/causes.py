@@ -49,8 +49,8 @@ class Truth:
     """Whose doing it is. No flags: nobody's, and an assistant should abstain.
 
     `variation` is the harmful one where a flag has several candidates; `cohort` is where the harm is confined to;
-    `at_most` is a cohort that may be narrowed without being wrong (planted evidence). `blunt`: the harm is of a kind that
-    no single rule can tell apart from what is well beside it, so that the candidate may be taken from all of its units.
+    `at_most` is a cohort that may be narrowed without being wrong (planted evidence). `blunt`: no single rule can tell
+    the harm from what is well beside it, so that the candidate may be taken from all of its units.
     """
 
     flags: tuple[str, ...] = ()

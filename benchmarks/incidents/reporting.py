@@ -14,6 +14,7 @@ FIRST, ABSTAINS, NARROWEST, BEYOND = 0.90, 0.95, 0.85, 0.20
 BINS = ((0.0, 0.5), (0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 1.01))
 ENOUGH, OFF = 20, 0.1
 """A confidence is held against what was right where so many findings have it; it may claim that much more."""
+MARKS = ("first", "cohort", "narrowest", "reverses", "abstains")
 GUILTY = (*causes.GUILTY, *shop.GUILTY)
 NEGATIVE = (*causes.NEGATIVE, *shop.NEGATIVE)
 
@@ -46,7 +47,7 @@ def percent(value: float) -> str:
 def compared(marks: Sequence[Marks]) -> list[str]:
     """Every assistant on the same cases."""
     lines = [
-        "| assistant | right control first | among its first three | abstains where it should | right in all | Brier score |",
+        "| assistant | right control first | among three | abstains where it should | right in all | Brier score |",
         "|---|---|---|---|---|---|",
     ]
     for name in (ANALYST, *baselines.BASELINES):
@@ -65,14 +66,17 @@ def compared(marks: Sequence[Marks]) -> list[str]:
 def by_kind(scores: Sequence[Score], kinds: Collection[str]) -> list[str]:
     """The analyst's marks, kind by kind."""
     lines = [
-        "| what is wrong | cases | with evidence | right control first | among three | right cohort "
-        "| narrowest sufficient action | no evidence yet: accuses nobody wrongly |",
-        "|---|---|---|---|---|---|---|---|",
+        "| what is wrong | cases | with evidence | right first | among three | right cohort | narrowest action |",
+        "|---|---|---|---|---|---|---|",
     ]
     for kind in (each for each in GUILTY if each in kinds):
         lines.append(_row(kind, [each for each in scores if each.kind == kind]))
     lines.append(_row("**all**", [each for each in scores if not each.negative]))
-    lines += ["", "| nobody's doing | cases | abstains | names a flag, and narrows nobody but the attacker |", "|---|---|---|---|"]
+    lines += [
+        "",
+        "| nobody's doing | cases | abstains | narrows the attacker alone |",
+        "|---|---|---|---|",
+    ]
     for kind in (each for each in NEGATIVE if each in kinds):
         lines.append(_nobodys(kind, [each for each in scores if each.kind == kind]))
     lines.append(_nobodys("**all**", [each for each in scores if each.negative]))
@@ -81,16 +85,15 @@ def by_kind(scores: Sequence[Score], kinds: Collection[str]) -> list[str]:
 
 def _row(kind: str, mine: Sequence[Score]) -> str:
     seen = [each for each in mine if each.evidence]
-    unseen = [each for each in mine if not each.evidence]
     marks = [percent(share([getattr(each, name) for each in seen])) for name in ("first", "among_three", "cohort")]
-    calm = percent(share([not each.named or bool(each.first) for each in unseen]))
     narrowest = percent(share([each.narrowest for each in seen]))
-    return f"| {kind} | {len(mine)} | {len(seen)} | {' | '.join(marks)} | {narrowest} | {calm} |"
+    return f"| {kind} | {len(mine)} | {len(seen)} | {' | '.join(marks)} | {narrowest} |"
 
 
 def _nobodys(kind: str, mine: Sequence[Score]) -> str:
     quiet = share([not each.named for each in mine])
-    return f"| {kind} | {len(mine)} | {percent(quiet)} | {percent(share([each.named and each.right for each in mine]))} |"
+    narrowed = share([each.named and each.right for each in mine])
+    return f"| {kind} | {len(mine)} | {percent(quiet)} | {percent(narrowed)} |"
 
 
 def calibration(scores: Sequence[Score]) -> list[str]:
@@ -114,11 +117,13 @@ def _bin(scores: Sequence[Score], low: float, high: float) -> list[Score]:
 def summary(scores: Sequence[Score]) -> list[str]:
     """What holds over all cases of the analyst."""
     seen = [each for each in scores if each.evidence]
+    unseen = [each for each in scores if not each.negative and not each.evidence]
     drafted = [each for each in scores if each.reverses is not None]
     seconds = sorted(each.seconds for each in scores)
     told = (
-        f"Narrowest sufficient action: {percent(share([each.narrowest for each in seen]))} of {len(seen)} "
-        f"(sufficient {percent(share([each.suffices for each in seen]))}).",
+        f"Narrowest sufficient action: {percent(share([each.narrowest for each in seen]))} of {len(seen)}.",
+        f"Sufficient action: {percent(share([each.suffices for each in seen]))}.",
+        f"Guilty without evidence yet: {len(unseen)}; a flag is named in {sum(each.named for each in unseen)}.",
         f"Reverses that restore the state: {sum(bool(each.reverses) for each in drafted)} of {len(drafted)}.",
         f"Widening drafts: {sum(each.widens for each in scores)}.",
         f"Seconds to a finding: median {seconds[len(seconds) // 2]:.1f}, most {seconds[-1]:.1f}. No model, no cost.",
@@ -154,8 +159,9 @@ def _overconfident(scores: Sequence[Score]) -> list[str]:
     for low, high in BINS:
         found = _bin(scores, low, high)
         mean = sum(each.confidence for each in found) / max(1, len(found))
-        if len(found) >= ENOUGH and mean > share([each.right for each in found]) + OFF:
-            told.append(f"confidence {low:.1f} to {high:.1f}: right in {percent(share([each.right for each in found]))}")
+        right = share([each.right for each in found])
+        if len(found) >= ENOUGH and mean > right + OFF:
+            told.append(f"confidence {low:.1f} to {high:.1f}: right in {percent(right)}")
     return told
 
 
@@ -163,7 +169,7 @@ def misses(marks: Sequence[Marks]) -> list[str]:
     """Every case that the analyst did not get right, with what it said."""
     told = []
     for each in (one[ANALYST] for one in marks):
-        wrong = [name for name in ("first", "cohort", "narrowest", "reverses", "abstains") if getattr(each, name) is False]
+        wrong = [name for name in MARKS if getattr(each, name) is False]
         if each.evidence or each.negative or (each.named and not each.first):
             marked = wrong + (["widens"] if each.widens else [])
             if marked:

@@ -21,6 +21,7 @@ from twokey.domain.guardrail import VerdictStatus, alpha_by_guardrail, judge
 from twokey.domain.operation import AddRule, Effect, apply_all, effect, reverse_all
 from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, Window
+from twokey.domain.triage.replay import neighbourhood
 from twokey.engine import evaluate
 
 NEGATIVE = (*causes.NEGATIVE, *shop.NEGATIVE)
@@ -81,7 +82,8 @@ def score(played: Played) -> Score:
         return msgspec.structs.replace(found, abstains=right, right=right)
     if not base.evidence:
         return found
-    suffices, strays = bool(operations) and _suffices(played, after), _strays(played, after)
+    before, moved = _under(played, played.state), _under(played, after)
+    suffices, strays = _suffices(before, moved), _strays(before, moved, incident.truth.blunt)
     return msgspec.structs.replace(
         found,
         cohort=bool(finding.suspects) and _cohort_of(played) == incident.truth.cohort,
@@ -170,29 +172,29 @@ def _customers(played: Played) -> list[tuple[Unit, Served]]:
 
 
 def _under(played: Played, state: State) -> list[_Unit]:
+    """The last hour's units, and what they would be served of the flags that an action could move."""
+    moved = {each.flag for each in played.finding.operations if each.flag} | set(played.incident.truth.flags)
+    keys = {key for flag in moved for key in neighbourhood(state, flag).controls}
     snapshot, found = state.snapshot(), []
     baselines = {flag: state.controls[flag].flag.baseline for flag in played.incident.truth.flags}
     for unit, met in _customers(played):
-        served = {key: evaluate(snapshot, key, unit.context).variation or "" for key in met}
+        served = {key: evaluate(snapshot, key, unit.context).variation or "" for key in met if key in keys}
         guilty = any(served.get(flag, baseline) != baseline for flag, baseline in baselines.items())
         found.append(_Unit(played.incident.harmed(unit, served), guilty, served))
     return found
 
 
-def _suffices(played: Played, after: State) -> bool:
+def _suffices(before: list[_Unit], moved: list[_Unit]) -> bool:
     """Whether nearly nobody is harmed any more."""
-    were = sum(each.harmed for each in _under(played, played.state))
-    still = sum(each.harmed for each in _under(played, after))
+    were, still = (sum(each.harmed for each in units) for units in (before, moved))
     return were > 0 and were - still >= ENOUGH * were
 
 
-def _strays(played: Played, after: State) -> bool:
+def _strays(before: list[_Unit], moved: list[_Unit], blunt: bool) -> bool:
     """Whether it takes something from more than a few units that are not harmed.
 
     What no single rule can tell apart (`Truth.blunt`) may be taken from everybody who gets the guilty candidate.
     """
-    before, moved = _under(played, played.state), _under(played, after)
-    blunt = played.incident.truth.blunt
     well = [
         one.served != other.served
         for one, other in zip(before, moved, strict=True)

@@ -198,7 +198,7 @@ def _by_route(requests: Sequence[nezha.Request]) -> dict[str, list[nezha.Request
 def _fill(
     found: ShopIncident, chance: random.Random, guilty: str, rolled_out: datetime, pools: _Pools, spoils: Sequence[str]
 ) -> None:
-    """Give everybody who comes a request: of the fault where what the flag assigned them is spoilt, else a normal one."""
+    """Give everybody who comes a request: of the fault where what they were assigned is spoilt, else a normal one."""
     given: list[tuple[bool, nezha.Request]] = [(False, each) for each in pools.before]
     names = [f"r{chance.getrandbits(40):010x}" for _ in given]
     rolled = Snapshot.build("shop", "production", 1, [found.service.edits[guilty][-1].control.flag], ())

@@ -23,14 +23,23 @@ from tests.domain.triage.scenes import (
 from twokey.domain.control import Surface
 from twokey.domain.finding import Recommendation, ground
 from twokey.domain.guardrail import GapKind
-from twokey.domain.operation import AddRule, SetOtherwise, SetRuleServe, SetWeights, apply_all
-from twokey.domain.telemetry import CohortContrast, MetricPresence
+from twokey.domain.operation import (
+    AddRule,
+    Effect,
+    SetEnabled,
+    SetOtherwise,
+    SetRuleServe,
+    SetWeights,
+    apply_all,
+    effect,
+)
+from twokey.domain.telemetry import CohortContrast, MetricPresence, RecordedContext
 from twokey.domain.triage import Analysis, Measurement
 from twokey.engine import evaluate
 from twokey.engine.errors import Invalid
-from twokey.engine.flag import Rule, Serve
+from twokey.engine.flag import Rule, Serve, Target
 
-FIGURE = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
+FIGURE = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 def told(analysis: Analysis) -> str:
@@ -326,16 +335,47 @@ def test_a_tool_is_disabled() -> None:
     assert finding.recommendation is Recommendation.DISABLE_TOOL
 
 
-def test_a_way_that_would_expose_another_flag_says_that_it_widens() -> None:
+def test_what_would_be_served_in_its_place_is_switched_off_with_it() -> None:
+    """Another flag waits for the suspected one's baseline: to take that back alone would expose people to the other."""
     profile = control(rules=[pro(10)])
     waiting = control("support_fallback", rules=[], otherwise=Serve(variation="reranker_v2"), guardrails=[])
     waiting = msgspec.structs.replace(
         waiting,
         flag=msgspec.structs.replace(waiting.flag, prerequisites=scenes.dependent(scenes.FLAG, "baseline")),
     )
-    analysis = look(scenes.collected([observed(profile, scenes.slow())], [profile, waiting]))
-    assert analysis.operations
-    assert analysis.finding.lower_rungs[-1].endswith("this one needs the approvals of an expansion")
+    case = scenes.collected([observed(profile, scenes.slow())], [profile, waiting])
+    analysis = look(case)
+    assert analysis.finding.recommendation is Recommendation.KILL_SWITCH
+    assert analysis.operations == (
+        SetEnabled(flag=scenes.FLAG, enabled=False),
+        SetEnabled(flag="support_fallback", enabled=False),
+    )
+    assert effect(case.state, apply_all(case.state, analysis.operations)).effect is Effect.NARROWS
+    lower = " ".join(analysis.finding.lower_rungs)
+    assert "roll support_answer_profile back to the baseline: on this state that does not only narrow" in lower
+    check_grounded(analysis)
+
+
+def test_people_who_were_given_the_candidate_one_by_one_are_reached_by_the_kill_switch_alone() -> None:
+    profile = control(rules=[], otherwise=scenes.rollout(10))
+    targets = (Target(variation="reranker_v2", units=tuple(f"c{each}" for each in range(100))),)
+    profile = msgspec.structs.replace(profile, flag=msgspec.structs.replace(profile.flag, targets=targets))
+    seen = msgspec.structs.replace(observed(profile, scenes.slow(rule=None)), recorded=conversations(300))
+    analysis = look(scenes.collected([seen], [profile]))
+    assert analysis.finding.recommendation is Recommendation.KILL_SWITCH
+    assert analysis.operations == (SetEnabled(flag=scenes.FLAG, enabled=False),)
+    assert any("it would not have excluded the harm: by replay" in each for each in analysis.finding.lower_rungs)
+    check_grounded(analysis)
+
+
+def conversations(units: int) -> tuple[RecordedContext, ...]:
+    """Recorded conversations `c0`, `c1`, ..."""
+    return tuple(
+        RecordedContext(
+            unit=f"c{each}", unit_name="conversation", context={"targetingKey": f"c{each}"}, weight=1, at=scenes.NOON
+        )
+        for each in range(units)
+    )
 
 
 def test_harm_in_two_rules_moves_both() -> None:

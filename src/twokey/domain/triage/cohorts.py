@@ -19,13 +19,16 @@ from twokey.domain.guardrail import ArmFigures, GuardrailKind, StageArms, Verdic
 from twokey.domain.telemetry import CohortContrast
 from twokey.domain.triage.collected import Measurement
 
+ODDS = 10
+"""How much likelier harm in one cohort alone must be than harm everywhere, times the number of cohorts looked at."""
+
 
 class CohortVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """One cohort's verdict on one guardrail, and the verdict on everybody else.
 
     `odds` is the logarithm of by how much the figures speak for harm inside alone against the same harm everywhere: of
-    the evidence for harm inside and none beyond the margin outside, divided by that for harm among all. It must carry
-    the number of cohorts that were looked at (`bar`).
+    the evidence for harm inside and none beyond the margin outside, divided by that for harm among all. It must reach
+    `bar`, which carries the number of cohorts that were looked at.
     """
 
     measurement: Measurement
@@ -89,7 +92,7 @@ def judge_cuts(
             inside=inside,
             outside=judge(guardrail, outside(whole, stages), alpha),
             odds=_evidence(inside) - everywhere,
-            bar=math.log(len(cuts)),
+            bar=math.log(ODDS * len(cuts)),
         )
     return found
 

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 
 import msgspec
 
-from twokey.domain.control import Surface, Upkeep
+from twokey.domain.control import State, Surface, Upkeep
 from twokey.domain.finding import Recommendation
 from twokey.domain.guardrail import GuardrailKind, Verdict, VerdictStatus, Worse
 from twokey.domain.operation import (
@@ -258,6 +258,35 @@ def switch_off(flag: Flag) -> Rung:
         title=f"switch {flag.key} off",
         to=flag.baseline,
     )
+
+
+def with_waiting(suspicion: Suspicion, state: State) -> Rung:
+    """Switch it off together with what waits for its baseline, which nobody is to get in its place."""
+    flag = suspicion.control.flag
+    waiting = _waiting(state, flag)
+    if not waiting:
+        return Rung(recommendation=Recommendation.KILL_SWITCH)
+    names = _listed(list(waiting))
+    return Rung(
+        recommendation=Recommendation.KILL_SWITCH,
+        operations=tuple(SetEnabled(flag=key, enabled=False) for key in (flag.key, *waiting)),
+        title=f"switch {flag.key} off, and {names}, which would be served in its place",
+        to=flag.baseline,
+    )
+
+
+def _waiting(state: State, flag: Flag) -> tuple[str, ...]:
+    """The flags that are on and served only beside the baseline of this one, and those that wait for them alike."""
+    found, left = [], [(flag.key, flag.baseline)]
+    while left:
+        key, baseline = left.pop()
+        for other in sorted(state.controls):
+            one = state.controls[other]
+            waits = any(each.flag == key and baseline in each.variations for each in one.flag.prerequisites)
+            if waits and one.flag.enabled and not one.archived and other not in found:
+                found.append(other)
+                left.append((other, one.flag.baseline))
+    return tuple(found)
 
 
 # ---------------------------------------------------------------- the suspected rules to the baseline

@@ -29,8 +29,8 @@ MOST = 12
 LEAST_UNITS = 10
 """Of many controls one that fewer units met in either arm cannot stand out by more than chance."""
 BY_CHANCE = 5.0
-"""Of what is accused at most so many times the share that one verdict may err by (a quarter, at 5 %) is there by chance, in
-the worst case: every innocent control exactly as much worse as its margin allows. Measured it is none."""
+"""Of what is accused, at most so many times the part that one verdict may err by (a quarter, at 5 %) is there by chance
+in the worst case, which is that every innocent control is exactly as much worse as its margin allows."""
 NEAR_SHARE = 0.5
 """The part of all prior weight that goes to what was edited before the signal."""
 HALF_LIFE_HOURS = 6.0
