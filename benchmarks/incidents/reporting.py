@@ -11,7 +11,7 @@ from benchmarks.incidents.scoring import Score
 
 FIRST, ABSTAINS, NARROWEST, BEYOND = 0.90, 0.95, 0.85, 0.20
 """What is asked of the analyst; `BEYOND` is by how much it must be better than each simpler assistant."""
-BINS = ((0.0, 0.5), (0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 1.01))
+BINS = ((0.0, 0.25), (0.25, 0.5), (0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9), (0.9, 1.01))
 ENOUGH, OFF = 20, 0.1
 """A confidence is held against what was right where so many findings have it; it may claim that much more."""
 MARKS = ("first", "cohort", "narrowest", "reverses", "abstains")
@@ -97,17 +97,28 @@ def _nobodys(kind: str, mine: Sequence[Score]) -> str:
 
 
 def calibration(scores: Sequence[Score]) -> list[str]:
-    """Of the findings that name a control with such a confidence, how many were right."""
-    lines = ["| confidence | findings | on average | were right |", "|---|---|---|---|"]
+    """Of the findings with such a confidence how many were right, where a control is named and where none is."""
+    lines = [
+        "| confidence | name a control | on average | were right | abstain | on average | nobody was guilty |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for low, high in BINS:
-        found = _bin(scores, low, high)
-        if found:
-            mean = sum(each.confidence for each in found) / len(found)
-            lines.append(
-                f"| {low:.1f} to {min(high, 1.0):.1f} | {len(found)} | {mean:.2f} "
-                f"| {sum(each.right for each in found)} ({percent(share([each.right for each in found]))}) |"
-            )
+        named = _bin(scores, low, high)
+        quiet = [each for each in scores if not each.named and low <= each.confidence < high]
+        if named or quiet:
+            cells = [*_right([(each.confidence, each.right) for each in named])]
+            cells += _right([(each.confidence, each.negative) for each in quiet])
+            lines.append(f"| {low:.1f} to {min(high, 1.0):.1f} | {' | '.join(cells)} |")
     return lines
+
+
+def _right(found: Sequence[tuple[float, bool]]) -> tuple[str, str, str]:
+    """How many there are, how sure they were on average, and how many were right."""
+    if not found:
+        return "0", "-", "-"
+    right = [each for _, each in found]
+    mean = sum(sure for sure, _ in found) / len(found)
+    return str(len(found)), f"{mean:.2f}", f"{sum(right)} ({percent(share(right))})"
 
 
 def _bin(scores: Sequence[Score], low: float, high: float) -> list[Score]:
@@ -135,7 +146,9 @@ def summary(scores: Sequence[Score]) -> list[str]:
 
 
 def missed(marks: Sequence[Marks]) -> list[str]:
-    """The targets that these cases do not meet; none of them is asked about where no case speaks of it."""
+    """The targets that these cases do not meet. What no case speaks of is not asked; simpler assistants are compared
+    where there are guilty flags and cases without one.
+    """
     scores = [each[ANALYST] for each in marks]
     seen = [each for each in scores if each.evidence]
     drafted = [each.reverses for each in scores if each.reverses is not None]
@@ -147,7 +160,8 @@ def missed(marks: Sequence[Marks]) -> list[str]:
         ("reverses that restore the state", share(drafted), 1.0),
     )
     found = [f"{what}: {percent(value)}, asked for {percent(least)}" for what, value, least in asked if value < least]
-    for name in baselines.BASELINES:
+    both = any(each.negative for each in scores) and bool(seen)
+    for name in baselines.BASELINES if both else ():
         ours, theirs = verdict(scores), verdict([each[name] for each in marks])
         if ours < theirs + BEYOND:
             found.append(f"right in all: {percent(ours)}, and `{name}` {percent(theirs)}")

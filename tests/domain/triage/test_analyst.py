@@ -184,6 +184,18 @@ def test_when_nothing_separates_a_deploy_nearby_is_named() -> None:
     check_grounded(analysis)
 
 
+def test_an_abstention_is_the_less_sure_the_more_the_figures_lean_to_harm() -> None:
+    def sure(failing: float) -> float:
+        profile = control(guardrails=[LATENCY])
+        figures = measured(LATENCY, [stage(arm(300, failing), arm(2_700, 0.04))], all_guardrails=[LATENCY])
+        analysis = look(scenes.collected([observed(profile, figures)], [profile]))
+        assert abstains(analysis)
+        return analysis.finding.confidence
+
+    assert 0.9 > sure(0.03) > sure(0.06) > sure(0.08) > 0.0
+    assert sure(0.03) > 0.5 > sure(0.08)
+
+
 def test_without_any_telemetry_it_abstains_and_names_what_is_missing() -> None:
     profile = control()
     nothing = [measured(each, [], presence=MetricPresence(metric=each.metric)) for each in (LATENCY, CORRECTIONS)]

@@ -2,7 +2,8 @@
 
 Rules kept here:
 - one cohort is excluded only where the harm is confined to it; a share is only reduced where the agreed limit is still
-  kept; a more cautious variation is served only where it is measured and does no harm;
+  kept, and not where few units have all of the harm (those of two flags that do it together);
+- a more cautious variation is served only where it is measured and does no harm;
 - otherwise the suspected rules go to the baseline, which is *internal only* where just the internal rule remains;
 - the same units get something else, and nobody else is moved.
 """
@@ -133,6 +134,9 @@ def reduce(suspicion: Suspicion) -> Rung:
     past = [each.guardrail.name for each in suspicion.breached if not within_limit(each.verdict, each.guardrail.worse)]
     if past:
         why = f"pausing, or a smaller share: {_listed(past)} past the agreed limit for whoever would still get it"
+        return Rung(recommendation=Recommendation.REDUCE_PERCENTAGE, why_not=why)
+    if suspicion.together:
+        why = f"a smaller share: whoever still got it beside {_listed(suspicion.together)} would have all of the harm"
         return Rung(recommendation=Recommendation.REDUCE_PERCENTAGE, why_not=why)
     operations = tuple(found for rule in suspicion.rules if (found := _step_back(suspicion, rule)) is not None)
     if len(operations) != len(suspicion.rules):
