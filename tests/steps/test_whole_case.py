@@ -13,6 +13,7 @@ from twokey.domain.case import Case, CaseStatus
 from twokey.domain.check import Phase
 from twokey.domain.decision import Choice, Decision
 from twokey.domain.errors import Conflict
+from twokey.domain.evidence import EvidenceKind
 from twokey.domain.finding import Recommendation, ground
 from twokey.domain.operation import Effect
 from twokey.domain.proposal import Proposal, ProposalStatus
@@ -72,6 +73,20 @@ def test_an_alert_becomes_a_case_a_finding_and_the_narrowest_proposal(world: Wor
     with world.store.read() as uow:
         (before,) = uow.checks.where(case=case.id)
     assert before.phase is Phase.BEFORE
+
+
+def test_a_finding_cites_the_audit_entry_of_the_change_that_it_suspects(world: World) -> None:
+    a_harmful_rollout(world)
+    with world.store.read() as uow:
+        (finding,) = uow.findings.where(case=the_case(world).id)
+        (cited,) = [
+            each for each in uow.evidence.where(case=finding.case, limit=500) if each.kind is EvidenceKind.AUDIT
+        ]
+        (entry,) = uow.audit.entries(start=int(cited.body["entry"]), limit=1)
+    assert (entry.hash, entry.happening.subject) == (cited.body["hash"], cited.body["change"])
+    assert entry.happening.action == cited.body["action"] == "change.apply"
+    assert f"(audit entry {entry.index}, by system)" in finding.summary
+    assert cited.id in finding.evidence
 
 
 def test_nothing_changes_before_both_keys_are_turned(world: World) -> None:

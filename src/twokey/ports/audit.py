@@ -16,9 +16,15 @@ class AuditLog(Protocol):
         ...
 
     def entries(
-        self, *, start: int = 0, limit: int = 1000, case: str | None = None, newest_first: bool = False
+        self,
+        *,
+        start: int = 0,
+        limit: int = 1000,
+        case: str | None = None,
+        subject: str | None = None,
+        newest_first: bool = False,
     ) -> tuple[Entry, ...]:
-        """Entries by index."""
+        """Entries by index, those of one case or about one subject where it is given."""
         ...
 
     def erase(self, person: str) -> int:

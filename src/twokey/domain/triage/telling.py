@@ -122,12 +122,22 @@ class Teller:
         found = timing.edits(observed.versions)
         before, after = timing.last_before(found, self.moment), timing.first_after(found, self.moment)
         if before is not None:
-            return f"It last moved {self.span(observed.flag, before)} before: {self.moves(observed.flag, before)}."
+            told = f"It last moved {self.span(observed.flag, before)} before: {self.moves(observed.flag, before)}"
+            return f"{told}{self._on_record(observed, before)}."
         if after is not None:
             sheet = facts.edit(self.notebook, observed.flag, after, self.moment)
             at = sheet.figure("at", f"{observed.flag} moved", clock)
             return f"It moved only afterwards, at {at} UTC, so it does not explain how the trouble began."
         return "No change of it is on record."
+
+    def _on_record(self, observed: Observed, edit: timing.Edit) -> str:
+        """Where the audit log has that change, and what kind of actor made it."""
+        entry = next((each for each in observed.audited if each.happening.subject == edit.version.change), None)
+        if entry is None:
+            return ""
+        sheet = facts.audited(self.notebook, entry)
+        index = sheet.figure("entry", f"audit entry about the last change of {observed.flag}", str)
+        return f" (audit entry {index}, by {sheet.figure('by', 'who made that change')})"
 
     def span(self, flag: str, edit: timing.Edit) -> str:
         """How long before the signal an edit was."""
