@@ -227,6 +227,8 @@ def test_a_breach_that_one_of_a_thousand_has_by_chance_accuses_nobody() -> None:
     crowd = case(observed(profile, weak), profile, shortlist=Shortlist(compared=1000))
     assert crowd.operations == ()
     assert "no more than one of 1,000 does by chance" in crowd.finding.summary
+    assert f"`{profile.key}` moved 32 minutes before, so it is the first to look at." in crowd.finding.summary
+    assert "does not separate" not in crowd.finding.summary
 
 
 # ---------------------------------------------------------------- traffic

@@ -240,12 +240,14 @@ class Teller:
         return f"Also suspected: {listed(told)}; each needs a look of its own." if told else ""
 
     def cleared(self, observed: Sequence[Observed]) -> str:
-        """Controls that moved before the signal, and do not separate."""
-        told = []
+        """Controls that moved before the signal, and do not separate, or not by more than chance."""
+        told, by_chance = [], suspicion.by_chance(self.collected)
         for each in observed:
             before = timing.last_before(timing.edits(each.versions), self.moment)
             if before is not None and suspicion.near(before.at, self.moment) and each.measurements:
-                told.append(f"`{each.flag}` moved {self.span(each.flag, before)} before and does not separate.")
+                span = self.span(each.flag, before)
+                known = ", so it is the first to look at" if each.flag in by_chance else " and does not separate"
+                told.append(f"`{each.flag}` moved {span} before{known}.")
         return " ".join(told[:NAMED])
 
     def elsewhere(self, explains: bool) -> str:
