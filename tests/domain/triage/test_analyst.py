@@ -34,7 +34,7 @@ from twokey.domain.operation import (
     effect,
 )
 from twokey.domain.telemetry import CohortContrast, MetricPresence, RecordedContext
-from twokey.domain.triage import Analysis, Measurement
+from twokey.domain.triage import Analysis, Measurement, Mix
 from twokey.engine import evaluate
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import Rule, Serve, Target
@@ -171,6 +171,18 @@ def test_an_outage_that_both_arms_meet_is_no_flags_doing() -> None:
     assert abstains(analysis)
     assert "The trouble reaches the baseline as well: p95 latency 9.1 s against 9 s" in analysis.finding.reason
     assert "`support_answer_profile` moved 32 minutes before and does not separate." in analysis.finding.reason
+    check_grounded(analysis)
+
+
+def test_a_load_spike_that_slows_both_arms_is_no_flags_doing_and_is_told_with_its_figures() -> None:
+    profile = control()
+    slower = measured(LATENCY, [stage(arm(20_000, 0.30, quantile=7.2), arm(20_000, 0.30, quantile=7.1), share=0.5)])
+    spike = Mix(before=55.0, after=180.0, units_before=3_300, units_after=2_160)
+    case = scenes.collected([observed(profile, slower)], [profile])
+    analysis = look(msgspec.structs.replace(case, mix=spike))
+    assert abstains(analysis)
+    assert "The trouble reaches the baseline as well: p95 latency 7.2 s against 7.1 s" in analysis.finding.reason
+    assert "Traffic changed: 180 units a minute come, 55 before." in analysis.finding.reason
     check_grounded(analysis)
 
 
