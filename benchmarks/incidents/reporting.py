@@ -25,6 +25,17 @@ def share(marks: Sequence[bool | None]) -> float:
     return sum(known) / len(known) if known else math.nan
 
 
+def counted(marks: Sequence[bool]) -> str:
+    """How many of how many, with the interval that Wilson gives the share at 95 %."""
+    if not marks:
+        return "no case"
+    n, right, z = len(marks), share(marks), 1.96
+    middle = right + z * z / (2 * n)
+    spread = z * math.sqrt(right * (1 - right) / n + (z / 2 / n) ** 2)
+    low, high = ((middle + side * spread) / (1 + z * z / n) for side in (-1, 1))
+    return f"{sum(marks)} of {n} (interval {percent(low)} to {percent(high)})"
+
+
 def brier(scores: Sequence[Score]) -> float:
     """Mean squared distance of confidence from being right, over the findings that name a control."""
     named = [each for each in scores if each.named]
@@ -108,7 +119,7 @@ def calibration(scores: Sequence[Score]) -> list[str]:
         if named or quiet:
             cells = [*_right([(each.confidence, each.right) for each in named])]
             cells += _right([(each.confidence, each.negative) for each in quiet])
-            lines.append(f"| {low:.1f} to {min(high, 1.0):.1f} | {' | '.join(cells)} |")
+            lines.append(f"| {low:g} to {min(high, 1.0):g} | {' | '.join(cells)} |")
     return lines
 
 
@@ -132,8 +143,9 @@ def summary(scores: Sequence[Score]) -> list[str]:
     drafted = [each for each in scores if each.reverses is not None]
     seconds = sorted(each.seconds for each in scores)
     told = (
-        f"Narrowest sufficient action: {percent(share([each.narrowest for each in seen]))} of {len(seen)}.",
-        f"Sufficient action: {percent(share([each.suffices for each in seen]))}.",
+        f"Right control first: {counted([bool(each.first) for each in seen])}.",
+        f"Narrowest sufficient action: {counted([bool(each.narrowest) for each in seen])}.",
+        f"Abstains where nobody is guilty: {counted([bool(each.abstains) for each in scores if each.negative])}.",
         f"Guilty without evidence yet: {len(unseen)}; a flag is named in {sum(each.named for each in unseen)}.",
         f"Reverses that restore the state: {sum(bool(each.reverses) for each in drafted)} of {len(drafted)}.",
         f"Widening drafts: {sum(each.widens for each in scores)}.",

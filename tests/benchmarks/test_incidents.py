@@ -32,7 +32,7 @@ def test_the_analyst_is_right_on_a_case_of_each_sort(task: tuple[str, int]) -> N
 @pytest.mark.parametrize("kind", shop.KINDS)
 def test_real_requests_of_a_fault_accuse_the_flag_that_stands_for_it_and_no_other(kind: str) -> None:
     nezha.required()
-    found = run((kind, 7))[1][ANALYST]
+    found = run((kind, 8))[1][ANALYST]
     assert found.right
     assert found.evidence == (kind in shop.GUILTY)
 
@@ -115,6 +115,11 @@ def test_the_command_ends_with_one_where_a_target_is_missed_and_does_not_play_ag
         monkeypatch.setattr(sys, "argv", told)
         assert bench.main() == code
         assert ("MISSED" in capsys.readouterr().out) == bool(code)
+
+
+def test_shares_are_told_with_what_so_few_cases_can_show() -> None:
+    assert reporting.counted([True] * 19 + [False]) == "19 of 20 (interval 76 % to 99 %)"
+    assert reporting.counted([]) == "no case"
 
 
 def test_every_kind_has_its_row() -> None:
