@@ -33,6 +33,7 @@ from tests.support.providers import (
 )
 from twokey.assistant.run import Failed, Found
 from twokey.assistant.settings import Budget
+from twokey.assistant.tools import Desk
 
 ABSTAINS = {"summary": "nothing separates", "reason": "the baseline is as bad"}
 
@@ -54,7 +55,8 @@ def test_a_model_that_works_has_its_finding_beside_the_analysts(desk: Room, prot
     assert opinion["finding"]["id"] == outcome.told["id"]
     assert [each["supported"] for each in opinion["finding"]["citations"]] == [True]
     assert opinion["unsupported"] == []
-    assert (opinion["provenance"]["provider"], opinion["provenance"]["model"]) == (protocol, MODEL)
+    assert opinion["provenance"]["provider"] == f"{protocol} at 127.0.0.1"
+    assert opinion["provenance"]["model"] == MODEL
     assert (opinion["provenance"]["requests"], opinion["provenance"]["input_tokens"]) == (2, 2000)
     assert opinion["provenance"]["output_tokens"] == 200
     assert (desk.seen()["finding"], desk.state) == (mine, state)
@@ -112,6 +114,34 @@ def test_what_the_analyst_concluded_is_not_shown(desk: Room) -> None:
         assert proposal["id"] not in sent
     assert "proposal draft" not in sent
     assert desk.seen()["evidence"][0]["id"] in sent
+
+
+def test_a_model_that_lies_about_figures_is_marked(desk: Room) -> None:
+    def lies(request: Request) -> Act:
+        answer = concludes(request)
+        assert isinstance(answer, Calls)
+        (cited,) = answer.calls[0][1]["citations"]
+        wrong = {**cited, "value": cited["value"] + 40.0, "says": "much worse than it is"}
+        elsewhere = {**cited, "evidence": "evidence-of-nobody", "says": "made up"}
+        return concludes(request, citations=[cited, wrong, elsewhere], summary="it is 93 % slower")
+
+    with FakeProvider(reads, lies) as provider:
+        outcome = desk.run(settings_for(provider, "anthropic"))
+    assert isinstance(outcome, Found), outcome
+    (opinion,) = desk.opinions()
+    assert [each["supported"] for each in opinion["finding"]["citations"]] == [True, False, False]
+    assert {"field": "summary", "text": "93 %"} in opinion["unsupported"] == outcome.told["unsupported"]
+
+
+def test_a_fault_of_our_own_is_told_as_well(desk: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> str:
+        raise KeyError("a field that the server no longer sends")
+
+    monkeypatch.setattr(Desk, "call", broken)
+    with FakeProvider(call("read_gaps")) as provider:
+        outcome = desk.run(settings_for(provider, "openai"))
+    assert isinstance(outcome, Failed)
+    assert (outcome.summary, outcome.on_record) == ("something unexpected went wrong (KeyError)", True)
 
 
 # ------------------------------------------------------------- trouble that passes

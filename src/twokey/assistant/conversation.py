@@ -75,6 +75,9 @@ class Asks(Protocol):
     async def ask(self, turns: list[Turn], seconds: float) -> Reply:
         """The reply. Raises Trouble."""
 
+    async def close(self) -> None:
+        """Close the connections."""
+
 
 class _Over(Exception):
     """The run ends here, without a finding."""
@@ -125,6 +128,8 @@ class Conversation:
                     return ended
         except _Over as over:
             return over.nothing
+        except Exception as error:  # noqa: BLE001 - a fault of ours as well is told on the case, and ends nothing else
+            return Nothing("malformed", f"something unexpected went wrong ({type(error).__name__})")
 
     # ------------------------------------------------------------- asking
 

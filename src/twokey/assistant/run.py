@@ -48,18 +48,17 @@ Outcome = Found | Failed
 async def run_case(server: Server, settings: Settings, guard: Guard, id: str) -> Outcome:
     """Look at this case once. Raises ServerTrouble where the case cannot be read, or a run may not begin."""
     case = await server.get("cases", id)
-    about = {"provider": settings.provider, "model": settings.model}
+    about = {"provider": settings.spoken, "model": settings.model}
     await server.post("cases", id, "findings", "runs", body=about)
-    asker, spans = Asker(settings, guard), Spans(settings, id)
-    desk = Desk(server, case, guard, settings.budget.result_characters)
-    talk = Conversation(asker, desk, settings.budget, spans, [opening(case, guard)])
+    spans, desk = Spans(settings, id), Desk(server, case, guard, settings.budget.result_characters)
+    talk = Conversation(Asker(settings, guard), desk, settings.budget, spans, [opening(case, guard)])
     try:
         with spans.run() as span:
             ended = await talk.run(_Submitting(server, id, talk, about))
             if isinstance(ended, Nothing):
                 failed(span, ended.why)
     finally:
-        await asker.close()
+        await talk.asker.close()
     if isinstance(ended, Accepted):
         return Found(id, ended.told)
     return await _tell_failure(server, id, ended, provenance(talk, about), guard)
@@ -111,7 +110,7 @@ class _Submitting:
 async def tell_silence(server: Server, settings: Settings, guard: Guard, id: str, runs: int) -> Failed:
     """Say that runs began on the case and none came to an end: they died, and are not tried for ever."""
     nothing = Nothing("timed_out", f"{runs} runs began and ended without a word")
-    made_by = {"provider": settings.provider, "model": settings.model, "prompt": digest("")}
+    made_by = {"provider": settings.spoken, "model": settings.model, "prompt": digest("")}
     return await _tell_failure(server, id, nothing, made_by, guard)
 
 

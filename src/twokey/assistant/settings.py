@@ -68,6 +68,11 @@ class Settings:
     content: bool = False
 
     @property
+    def spoken(self) -> str:
+        """Who is asked, for the record: the protocol, and whose machine it is where that is not its own provider's."""
+        return self.provider if self.url == URLS[self.provider] else f"{self.provider} at {self.host}"
+
+    @property
     def host(self) -> str:
         """The provider's host."""
         return urlsplit(self.url).hostname or ""
