@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import stat
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +37,7 @@ from tests.support.providers import (
 from twokey.assistant.run import Failed, Found
 from twokey.assistant.settings import Budget
 from twokey.assistant.tools import Desk
+from twokey.engine.canonical import digest, digest_of_bytes
 
 ABSTAINS = {"summary": "nothing separates", "reason": "the baseline is as bad"}
 
@@ -76,6 +80,33 @@ def test_prompt_model_answer_and_evidence_are_in_the_log_by_their_digests(desk: 
     assert entry.detail["evidence"]
     assert entry.detail["evidence"].items() <= cited.items()
     assert answer.path == "/v1/chat/completions"
+
+
+def test_who_keeps_the_conversation_can_show_what_the_digests_are_of(desk: Room, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    with FakeProvider(reads, concludes) as provider:
+        desk.run(settings_for(provider, "openai", keep=folder))
+    (file,) = folder.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    kept = json.loads(file.read_text())
+    (entry,) = desk.entries("finding.submit")
+    told = entry.detail["assistant"]
+    assert (digest(kept["prompt"]), digest_of_bytes(kept["answer"].encode())) == (told["prompt"], told["answer"])
+    sent = provider.requests[-1]
+    assert kept["prompt"]["turns"][0]["we"] in sent.texts
+    assert [text for _, text in kept["prompt"]["turns"][2]["results"]] == [
+        text for text in sent.texts if text.startswith('{"tool"')
+    ]
+
+
+def test_a_conversation_with_a_secret_in_it_is_not_kept(desk: Room, tmp_path: Path) -> None:
+    with FakeProvider(call("read_flag", {"key": KEY})) as provider:
+        outcome = desk.run(settings_for(provider, "openai", hasty(), keep=tmp_path / "kept"))
+    assert isinstance(outcome, Failed)
+    assert outcome.why == "refused"
+    assert len(provider.requests) == 1, "what was said may not be sent again either"
+    assert not (tmp_path / "kept").exists()
+    assert not [each for each in desk.entries("agent.read") if KEY in str(each)], "the server was not asked for it"
 
 
 def test_the_prompts_digest_moves_with_what_was_read(desk: Room) -> None:
