@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,6 +49,10 @@ Content = Annotated[
     bool,
     typer.Option("--content", envvar="TWOKEY_MODEL_CONTENT", help="Put what is asked and answered into spans."),
 ]
+Keep = Annotated[
+    Path | None,
+    typer.Option(envvar="TWOKEY_MODEL_KEEP", help="Write each conversation into this folder. [default: kept nowhere]"),
+]
 Every = Annotated[float, typer.Option(min=1, help="With --watch: seconds between two looks.")]
 MostAnHour = Annotated[int, typer.Option(min=1, help="With --watch: cases in an hour.")]
 Hours = Annotated[float, typer.Option(min=0.1, help="With --watch: how many hours back a case may have begun.")]
@@ -63,9 +68,18 @@ class Assisting:
 
 
 def prepared(
-    world: Runtime, given: Mapping[str, Any], budget: Mapping[str, Any], *, content: bool, json: bool
+    world: Runtime, given: Mapping[str, Any], budget: Mapping[str, Any], *, content: bool, keep: Path | None, json: bool
 ) -> Assisting:
     """The settings, checked. Raises Failure."""
+    from twokey.assistant.settings import Budget, Misconfigured, Wanted, settings_of
+
+    token = world.env.get("TWOKEY_TOKEN", "").strip()
+    if not token:
+        raise usage("there is no token for the assistant", "put the secret of an agent's token into TWOKEY_TOKEN")
+    try:
+        settings = settings_of(Wanted(**given), world.env, Budget(**budget), content=content, keep=keep)
+    except Misconfigured as error:
+        raise usage(str(error), error.remedy) from None
     try:
         # Reached only where the extra is installed; without it the sentence says so.
         import twokey.assistant.model  # noqa: F401
@@ -73,15 +87,6 @@ def prepared(
         raise usage(
             f"`{error.name}` is not installed", "install the extra `model`: pip install 'twokey[model]'"
         ) from None
-    from twokey.assistant.settings import Budget, Misconfigured, Wanted, settings_of
-
-    token = world.env.get("TWOKEY_TOKEN", "").strip()
-    if not token:
-        raise usage("there is no token for the assistant", "put the secret of an agent's token into TWOKEY_TOKEN")
-    try:
-        settings = settings_of(Wanted(**given), world.env, Budget(**budget), content=content)
-    except Misconfigured as error:
-        raise usage(str(error), error.remedy) from None
     return Assisting(settings=settings, token=token, json=json)
 
 
@@ -133,16 +138,13 @@ def show(outcome: Outcome, *, json: bool) -> None:
 
 
 def _show_finding(case: str, told: Mapping[str, Any]) -> None:
+    from twokey.cli.pages.cases import difference, unsupported
+
     say(f"{case}: {told['id']} stands beside the analyst's finding.")
     drafted = f"{told['proposal']} waits for people." if told["proposal"] else told["why_not_drafted"]
     say(f"  Drafted: {plain(drafted)}")
     section("Where the two differ", (difference(each) for each in told["differences"]))
-    section("Figures that nothing supports", (f"{each['text']} ({each['field']})" for each in told["unsupported"]))
-
-
-def difference(told: Mapping[str, Any]) -> str:
-    """One point on which two findings differ."""
-    return f"{told['about']}: {told['other']}; the analyst: {told['analyst']}".replace("_", " ")
+    section("Figures that nothing supports", (unsupported(each) for each in told["unsupported"]))
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
