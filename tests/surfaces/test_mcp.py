@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 from mcp import Client, MCPError
-from mcp.client.stdio import StdioServerParameters
 from mcp.types import INVALID_PARAMS
 
-from tests.support.process import ServerProcess
 from tests.support.server import Doors, alertmanager_body
 from tests.support.world import ENVIRONMENT, FLAG, PROJECT, World
-from twokey.adapters import system
-from twokey.domain.identity import AGENT_SCOPES, SYSTEM, ActorKind, Scope
-from twokey.steps.manage_access import TokenRequest, create_token
+from twokey.domain.identity import AGENT_SCOPES, ActorKind, Scope
 from twokey.surfaces.http_api.models import NoteView
 from twokey.surfaces.mcp_server import ApiAsk, Problem, create_server, tools_of
 from twokey.surfaces.mcp_server.asking import harmless
@@ -232,43 +225,3 @@ def test_every_text_of_an_answer_is_made_harmless() -> None:
     assert all(text.isprintable() for text in (*shown, shown["k\\u202e"][0], shown["k\\u202e"][3]["x"]))
     assert shown["n"] == 1.5
     assert len(harmless("x" * 100_000)) == 20_000
-
-
-@pytest.mark.parametrize("era", ["auto", "legacy"])
-def test_over_standard_input_and_output_as_an_agent_s_client_starts_it(tmp_path: Path, era: Any) -> None:
-    server = ServerProcess(tmp_path / "data")
-    secret = server_token(server)
-    server.start()
-    try:
-        environment = {
-            "TWOKEY_URL": server.url,
-            "TWOKEY_TOKEN": secret,
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": "src",
-        }
-        started = StdioServerParameters(command=sys.executable, args=["-m", "twokey.cli.main", "mcp"], env=environment)
-
-        async def talk() -> tuple[list[str], Any]:
-            async with Client(started, mode=era) as client:
-                tools = await client.list_tools()
-                found = await client.call_tool("get_flag", {**PLACE, "key": FLAG})
-                return [each.name for each in tools.tools], found.structured_content
-
-        names, found = asyncio.run(talk())
-    finally:
-        server.stop()
-    assert "draft_proposal" in names
-    assert found["data"]["key"] == FLAG
-
-
-def server_token(server: ServerProcess) -> str:
-    from twokey.wiring import open_store
-
-    store = open_store(server.settings)
-    wanted = TokenRequest(
-        name="agent", kind=ActorKind.AGENT, scopes=AGENT_SCOPES, project=PROJECT, environment=ENVIRONMENT,
-        expires_at=None, on_behalf_of="mara",
-    )  # fmt: skip
-    secret = create_token(store, system, SYSTEM, wanted)[1]
-    store.close()
-    return secret

@@ -1,8 +1,10 @@
-"""The official client over HTTP, in each era, before a server process as it is started: all that an agent does."""
+"""The official client in each era, before a server process as it is started: all that an agent does, either way in."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +12,16 @@ import httpx
 import httpx2
 import pytest
 from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.process import ServerProcess
 from tests.support.server import alertmanager_body
 from tests.support.world import ENVIRONMENT, FLAG, PROJECT
-from tests.surfaces.test_mcp import server_token
+from twokey.adapters import system
+from twokey.domain.identity import AGENT_SCOPES, SYSTEM, ActorKind
+from twokey.steps.manage_access import TokenRequest, create_token
+from twokey.wiring import open_store
 
 PLACE = {"project": PROJECT, "environment": ENVIRONMENT}
 OFF = [{"op": "set_enabled", "flag": FLAG, "enabled": False}]
@@ -36,6 +42,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str,
         yield process.url, secret, sent.json()["results"][0]["case"]
     finally:
         process.stop()
+
+
+def server_token(server: ServerProcess) -> str:
+    store = open_store(server.settings)
+    wanted = TokenRequest(
+        name="agent", kind=ActorKind.AGENT, scopes=AGENT_SCOPES, project=PROJECT, environment=ENVIRONMENT,
+        expires_at=None, on_behalf_of="mara",
+    )  # fmt: skip
+    secret = create_token(store, system, SYSTEM, wanted)[1]
+    store.close()
+    return secret
 
 
 async def called(client: Client, name: str, **arguments: Any) -> Any:
@@ -82,3 +99,19 @@ def test_the_discovery_of_a_client_begins_at_the_challenge(server: tuple[str, st
     refused = httpx.post(f"{url}/mcp", json={}, follow_redirects=False)
     where = refused.headers["www-authenticate"].partition('resource_metadata="')[2].partition('"')[0]
     assert (refused.status_code, httpx.get(where).json()["resource"]) == (401, f"{url}/mcp")
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+def test_over_standard_input_and_output_as_an_agents_client_starts_it(server: tuple[str, str, str], era: Any) -> None:
+    url, secret, case = server
+    environment = {"TWOKEY_URL": url, "TWOKEY_TOKEN": secret, "PATH": os.environ["PATH"], "PYTHONPATH": "src"}
+    started = StdioServerParameters(command=sys.executable, args=["-m", "twokey.cli.main", "mcp"], env=environment)
+
+    async def talk() -> None:
+        async with Client(started, mode=era) as client:
+            assert "draft_proposal" in [each.name for each in (await client.list_tools()).tools]
+            assert (await called(client, "get_flag", **PLACE, key=FLAG))["key"] == FLAG
+            assert (await called(client, "preview_change", **PLACE, operations=OFF))["effect"] == "narrows"
+            assert (await called(client, "annotate_case", id=case, text="by pipe"))["text"] == "by pipe"
+
+    asyncio.run(talk())
