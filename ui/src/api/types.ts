@@ -975,8 +975,9 @@ export interface PauseRollout {
   note: string;
 }
 
-/** One stage of a plan, everything said. */
+/** One stage of a plan, everything said: `rule` is the one that it widens, null for what everybody else gets. */
 export interface PlannedStageView {
+  rule: string | null;
   share: number;
   minutes: number;
   units: number;
@@ -984,7 +985,7 @@ export interface PlannedStageView {
   at_most: number | null;
 }
 
-/** The stages of one rule of a flag; of what everybody else gets, where `rule` is null. */
+/** The stages of one rule of a flag; of what everybody else gets, where `rule` is null. A stage that says `rule` itself widens that one (null for what everybody else gets). */
 export interface PlanOfRollout {
   flag: string;
   rule?: string | null;
@@ -1036,6 +1037,7 @@ export interface StageOfPlan {
   units?: number;
   opens?: 'verdict' | 'time' | 'approval';
   at_most?: number | null;
+  rule?: string | null;
 }
 
 /** What a passkey shall prove: the path of a call below `/api/v1`, then a blank and the digest, if it names one. */
