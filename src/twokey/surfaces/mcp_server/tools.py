@@ -56,7 +56,7 @@ Minutes = Annotated[int, Field(description="How many minutes are looked back on.
 
 def _segment(text: str) -> str:
     """One part of a path: a key or id as it is, or none at all."""
-    if not text or any(not (each.isalnum() or each in "._:-") for each in text):
+    if text in ("", ".", "..") or any(not (each.isalnum() or each in "._:-") for each in text):
         raise Problem(f"`{text[:80]}` is no key or id")
     return text
 
