@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from tests import needs
+from tests.attacks.hostile import hostile_lines
 
 NO_SKIP = os.environ.get("TWOKEY_NO_SKIP") == "1"
 
@@ -51,6 +52,17 @@ def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     return _strict(collector, (yield))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the hostile suite counted (`tests/attacks/hostile.py`), from whichever worker it ran in."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, ())]
+    told = [each.user_properties for each in reports if each.when == "call"]
+    lines = [value for each in told for name, value in each if name == "hostile"]
+    if lines:
+        terminalreporter.section("hostile suite")
+        for line in hostile_lines(lines):
+            terminalreporter.write_line(line)
 
 
 def _strict(node: pytest.Item | pytest.Collector, report: Any) -> Any:
