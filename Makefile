@@ -75,8 +75,8 @@ bench: .venv/.ready ## measure: each benchmark in turn (minutes)
 
 .PHONY: requirements
 requirements: .venv/.synced ## write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade raises the pins)
-	$(PIN) pyproject.toml --extra client --extra otel --extra server --extra clickhouse --extra postgres -o requirements/runtime.txt
-	$(PIN) pyproject.toml --extra client --extra otel --extra server --extra clickhouse --extra postgres --group dev \
+	$(PIN) pyproject.toml --extra client --extra otel --extra server --extra clickhouse --extra postgres --extra model -o requirements/runtime.txt
+	$(PIN) pyproject.toml --extra client --extra otel --extra server --extra clickhouse --extra postgres --extra model --group dev \
 		-c requirements/runtime.txt -o requirements/dev.txt
 	$(PIN) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(PIN) --group setup -c requirements/dev.txt -o requirements/setup.txt

@@ -170,6 +170,12 @@ export interface NewProvenance {
   seconds?: number;
 }
 
+/** Word that an assistant begins to look at a case, and which model it asks. */
+export interface NewRun {
+  provider: string;
+  model: string;
+}
+
 /** A control that an assistant suspects, who is affected, and its confidence from 0 to 1. */
 export interface NewSuspect {
   flag: string;
@@ -269,6 +275,13 @@ export interface TimelineItem {
   text: string;
   outcome: 'done' | 'refused';
   entry: number;
+}
+
+/** What a token has done on a case: runs that began, findings, and failures it told of. */
+export interface ToldView {
+  runs: number;
+  findings: number;
+  failures: number;
 }
 
 /** A figure in an assistant's words that no cited evidence has. */

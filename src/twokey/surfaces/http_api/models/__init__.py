@@ -25,6 +25,7 @@ from twokey.surfaces.http_api.models.cases import (
     NewFinding,
     NewNote,
     NewProvenance,
+    NewRun,
     NewSuspect,
     NoteView,
     OpinionView,
@@ -35,6 +36,7 @@ from twokey.surfaces.http_api.models.cases import (
     SubmittedFinding,
     SuspectView,
     TimelineItem,
+    ToldView,
     UnsupportedView,
 )
 from twokey.surfaces.http_api.models.evidence import (
@@ -210,6 +212,7 @@ __all__ = [
     "NewProposal",
     "NewProvenance",
     "NewRollout",
+    "NewRun",
     "NewSuspect",
     "NewToken",
     "NewUser",
@@ -260,6 +263,7 @@ __all__ = [
     "Tile",
     "TimelineItem",
     "TokenView",
+    "ToldView",
     "TotpSecret",
     "TransitionView",
     "UnsupportedView",
