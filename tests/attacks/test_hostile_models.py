@@ -181,11 +181,8 @@ def test_no_hostile_model_moves_anything_learns_a_secret_or_stops_the_case(house
 def test_what_they_said_is_shown_as_their_words_and_hides_nothing(house: House, tally: Tally) -> None:
     secret = next(iter(house.tokens.values()))
     shown = StringIO()
-    for arguments in (
-        ("case", "show", house.case, "--no-charts"),
-        ("case", "record", house.case),
-        ("proposal", "list"),
-    ):
+    pages = (("case", "show", house.case, "--no-charts"), ("case", "record", house.case), ("proposal", "list"))
+    for arguments in pages:
         runtime = Runtime(env={"TWOKEY_URL": house.server.url, "TWOKEY_TOKEN": secret, "COLUMNS": "100"})
         with redirect_stdout(shown), redirect_stderr(shown):
             assert run(arguments, runtime) == 0, shown.getvalue()[-500:]
