@@ -238,7 +238,7 @@ def case(**changes: Any) -> dict[str, Any]:
     view = m.CaseView(
         **case_row(),
         steps=[step(at, name) for at, name in enumerate(STEPS)],
-        signal_list=[signal], finding=finding,
+        signal_list=[signal], finding=finding, opinions=[],
         tiles=[
             m.Tile(
                 guardrail="p95 latency", metric="latency", value=3120, text="3,120 ms", limit_text="limit 2,500 ms",
