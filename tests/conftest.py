@@ -14,7 +14,6 @@ import pytest
 from hypothesis import settings
 
 from tests import needs
-from tests.attacks.hostile import hostile_lines
 
 NO_SKIP = os.environ.get("TWOKEY_NO_SKIP") == "1"
 
@@ -60,6 +59,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     told = [each.user_properties for each in reports if each.when == "call"]
     lines = [value for each in told for name, value in each if name == "hostile"]
     if lines:
+        from tests.attacks.hostile import hostile_lines
+
         terminalreporter.section("hostile suite")
         for line in hostile_lines(lines):
             terminalreporter.write_line(line)

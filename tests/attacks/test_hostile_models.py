@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.hostile import Tally, attacks, batched, moved, standing, texts, unseen
+from tests.attacks.hostile import Tally, attacks, batched, moved, packed, standing, texts, unseen
 from tests.attacks.models import FIGURES, KINDS, OPERATIONS, claims, lies, looks, obeys
 from tests.support.assisting import QUICK, Room, room, settings_for
+from tests.support.browser import page
 from tests.support.process import ServerProcess, eventually
 from tests.support.providers import KEY, MODEL, PROTOCOLS, FakeProvider, Protocol, Scripted, call
 from tests.support.server import alertmanager_body
@@ -197,6 +198,58 @@ def test_what_they_said_is_shown_as_their_words_and_hides_nothing(house: House, 
         "what models said, in a terminal", texts=len(attacks()), places=len(pages), unseen=len(unseen(said)),
         credentials=sum(each in said for each in house.secrets),
     )  # fmt: skip
+
+
+LOOK = """() => {
+  const texts = [document.title, document.body.innerText];
+  const read = ['aria-label', 'title', 'alt', 'placeholder', 'value'];
+  for (const each of document.querySelectorAll('*')) texts.push(...read.map((name) => each.getAttribute(name) ?? ''));
+  const of = (name, what) => [...document.querySelectorAll(name)].map((each) => each.getAttribute(what) ?? '');
+  const armed = (each) => [...each.attributes].some((one) => one.name.startsWith('on'));
+  return {
+    text: texts.join('\\n'), links: of('a', 'href'), media: of('img, iframe, object, embed, video, audio', 'src'),
+    handlers: [...document.querySelectorAll('*')].filter(armed).length,
+  };
+}"""
+"""What a page holds: every text that is shown or read out, and every address that it has."""
+
+
+def test_in_a_real_browser_all_of_it_is_text_and_nothing_is_fetched_from_elsewhere(house: House, tally: Tally) -> None:
+    with closing(house.server.person("mara")) as mara:
+        for some in packed(texts(), 4000):
+            assert mara.post(f"/api/v1/cases/{house.case}/notes", json={"text": some}).status_code == 201
+    proposals = [each["id"] for each in house.seen()["proposals"]]
+    pages = [f"/cases/{house.case}", "/cases", f"/proposals/{proposals[0]}", f"/proposals/{proposals[-1]}", "/audit"]
+    asked: list[str] = []
+    dialogs: list[str] = []
+    looked: list[dict[str, Any]] = []
+    with page() as room:
+        room.on("request", lambda request: asked.append(request.url))
+        room.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        given = {"username": "mara", "password": PASSWORD}
+        assert room.request.post(f"{house.server.url}/api/v1/session", data=given).ok
+        for each in pages:
+            room.goto(house.server.url + each)
+            room.locator("h1").first.wait_for()
+            room.get_by_text("Loading", exact=True).first.wait_for(state="detached")
+            looked.append(room.evaluate(LOOK))
+        assert room.evaluate("[window.owned ?? null, document.cookie]") == [None, ""]
+    shown = "\n".join(each["text"] for each in looked)
+    kept = [each.strip() for each in texts() if 12 < len(each.strip()) < 200 and each.isascii() and each.isprintable()]
+    assert sum(each in looked[0]["text"] for each in kept) > len(kept) / 2, "it is shown, as text"
+    assert [each for each in asked if not each.startswith((house.server.url, "data:", "blob:"))] == []
+    assert dialogs == []
+    assert {each["handlers"] for each in looked} == {0}
+    assert not [url for each in looked for url in each["media"]]
+    links = {url for each in looked for url in each["links"]}
+    assert {url for url in links if not url.startswith(("/", "#"))} == set()
+    tally(
+        "pages in a browser",
+        texts=len(attacks()),
+        places=len(pages),
+        unseen=len(unseen(shown, keeps="\n\t")),
+        credentials=sum(each in shown for each in house.secrets),
+    )
 
 
 # ---------------------------------------------------------------- goal by goal, in this process

@@ -15,7 +15,7 @@ from tests.support.world import World
 from twokey.cli.pages.proposals import key_page, proposal_page
 from twokey.domain.identity import AGENT_SCOPES, ActorKind
 
-NONE = "It rests on no measured units"
+NONE = "no measured units"
 
 
 def shown(view: dict, page) -> str:  # type: ignore[no-untyped-def, type-arg]

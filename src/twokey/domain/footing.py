@@ -41,12 +41,12 @@ def footings(cited: Iterable[Evidence], digests: Mapping[str, str]) -> tuple[Foo
     return (*whole, *(each for evidence in known for each in _of_cohorts(evidence)))
 
 
-def sentence(found: tuple[Footing, ...]) -> str:
-    """The same in one sentence."""
+def in_words(found: tuple[Footing, ...]) -> str:
+    """What it rests on, in words."""
     if not found:
-        return "It rests on no measured units: nothing that it cites says that a guardrail is breached."
+        return "no measured units: nothing that it cites says that a guardrail is breached"
     more = f", and {len(found) - MOST} more" if len(found) > MOST else ""
-    return f"It rests on {'; '.join(_words(each) for each in found[:MOST])}{more}."
+    return "; ".join(_words(each) for each in found[:MOST]) + more
 
 
 def _words(found: Footing) -> str:

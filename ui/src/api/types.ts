@@ -841,7 +841,7 @@ export interface ProposalRow {
   required: number;
 }
 
-/** One proposal whole. `rests_on` says in a sentence on how many distinct units its signal does, `footings` in figures. */
+/** One proposal whole. `rests_on`: on how many distinct units its signal does; `footings`: the same in figures. */
 export interface ProposalView extends ProposalRow {
   reason: string;
   expected_effect: string;

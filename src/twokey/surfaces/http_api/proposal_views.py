@@ -11,7 +11,7 @@ from twokey.domain.approval import Answer, Approval, fill
 from twokey.domain.control import State
 from twokey.domain.errors import Invalid
 from twokey.domain.exposure import BlastRadius
-from twokey.domain.footing import Footing, footings, sentence
+from twokey.domain.footing import Footing, footings, in_words
 from twokey.domain.gate import Gate
 from twokey.domain.guarded_rollout import Plan, describe_plan
 from twokey.domain.identity import SCHEDULE, Actor, Role
@@ -100,7 +100,7 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         keys=_keys(uow, proposal, counted, actor, "approve" in may),
         gaps=_gaps(uow, proposal),
         evidence=proposal.evidence,
-        rests_on=sentence(found),
+        rests_on=in_words(found),
         footings=[FootingView(**msgspec.structs.asdict(each)) for each in found],
         finding=proposal.finding,
         blast_radius=blast_radius_view(proposal.blast_radius),

@@ -122,7 +122,7 @@ class FootingView(Model):
 
 
 class ProposalView(ProposalRow):
-    """One proposal whole. `rests_on` says on how many distinct units its signal does, `footings` the same in figures."""
+    """One proposal whole. `rests_on`: on how many distinct units its signal does; `footings`: the same in figures."""
 
     reason: str
     expected_effect: str
