@@ -1,7 +1,6 @@
-"""A room with a triaged case per test."""
+"""One world with a triaged case for a file of tests; an assistant's token of its own for each of them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -9,13 +8,13 @@ from tests.support.assisting import Room, room
 from tests.support.world import World
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    world = World(tmp_path_factory.mktemp("world"))
+    yield room(world)
+    world.close()
 
 
 @pytest.fixture
-def desk(world: World) -> Room:
-    return room(world)
+def desk(home: Room) -> Room:
+    return home.another()

@@ -6,7 +6,7 @@ The provider's wire is real HTTP and the client is the real library; only the se
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -40,6 +40,17 @@ class Room:
     token: str
     case: str
 
+    def another(self) -> Room:
+        """The same with another assistant's token, which nobody has used."""
+        client = self.doors.token(*AGENT_SCOPES, kind=ActorKind.AGENT)
+        return replace(self, token=client.headers["Authorization"].removeprefix("Bearer "))
+
+    @property
+    def author(self) -> str:
+        """The token's id, as findings and the log have it."""
+        client = self.doors.client(Authorization=f"Bearer {self.token}")
+        return str(client.get("/api/v1/token").json()["id"])
+
     def run(self, settings: Settings, case: str = "") -> Outcome:
         """One run of the assistant over the case."""
         return asyncio.run(self._run(settings, case or self.case))
@@ -59,10 +70,20 @@ class Room:
         """The case as a person reads it."""
         return dict(self.doors.person("ines").get(f"/api/v1/cases/{self.case}").json())
 
+    def opinions(self) -> list[dict[str, Any]]:
+        """What this assistant's finding is on the case, if it has one."""
+        return [each for each in self.seen()["opinions"] if each["finding"]["author"] == self.author]
+
     def entries(self, action: str) -> list[Happening]:
-        """The audit entries with this action."""
+        """This assistant's audit entries with this action."""
         with self.world.store.read() as uow:
-            return [each.happening for each in uow.audit.entries(limit=1000) if each.happening.action == action]
+            found = [each.happening for each in uow.audit.entries(limit=5000)]
+        return [each for each in found if each.action == action and each.actor["id"] == self.author]
+
+    @property
+    def state(self) -> str:
+        """The digest of all flag state: what no run may change."""
+        return self.world.snapshot.digest
 
 
 def room(world: World) -> Room:

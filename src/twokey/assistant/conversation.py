@@ -27,7 +27,7 @@ from twokey.engine.canonical import digest, digest_of_bytes
 Why = Literal["timed_out", "over_budget", "provider", "malformed", "two_answers", "refused"]
 MOST_AT_ONCE = 16
 """Calls of one reply."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0
+LONGEST_PAUSE = 20.0
 CHARACTERS_A_TOKEN = 4
 """Where a provider does not say what it took, that is estimated, so that silence is no way around the budget."""
 _WHY: dict[Kind, Why] = {
@@ -194,7 +194,7 @@ class Conversation:
         if trouble.kind not in PASSING:
             raise _Over(why, str(trouble))
         self._count_try(why, str(trouble))
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** (self.tries - 1))
+        pause = min(LONGEST_PAUSE, self.budget.pause * 2.0 ** (self.tries - 1))
         pause = trouble.after if trouble.after is not None else pause
         left = self.budget.seconds - self.seconds
         if pause >= left:

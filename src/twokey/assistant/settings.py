@@ -39,6 +39,7 @@ class Budget:
     `requests` counts every request, tries after a failure included; `retries` are those tries, and those after an
     answer that does not fit. `request_characters` is the size of one whole prompt, `result_characters` that of one
     result of a tool. `answer_bytes` is how much of a provider's answer is read.
+    `pause` is how long the first try after a failure is waited for, where the provider says nothing; it doubles.
     """
 
     requests: int = 16
@@ -52,6 +53,7 @@ class Budget:
     request_characters: int = 400_000
     result_characters: int = 16_000
     answer_bytes: int = 2_000_000
+    pause: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ class Spans:
             try:
                 yield span
             except BaseException as error:
-                failed(span, type(error).__name__)
+                failed(span, str(getattr(error, "kind", type(error).__name__)))
                 raise
 
 

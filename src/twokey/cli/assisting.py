@@ -66,13 +66,6 @@ def prepared(
     world: Runtime, given: Mapping[str, Any], budget: Mapping[str, Any], *, content: bool, json: bool
 ) -> Assisting:
     """The settings, checked. Raises Failure."""
-    try:
-        # Reached only where the extra is installed; without it the sentence says so.
-        import twokey.assistant.model  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise usage(
-            f"`{error.name}` is not installed", "install the extra `model`: pip install 'twokey[model]'"
-        ) from None
     from twokey.assistant.settings import Budget, Misconfigured, Wanted, settings_of
 
     token = world.env.get("TWOKEY_TOKEN", "").strip()
@@ -82,6 +75,13 @@ def prepared(
         settings = settings_of(Wanted(**given), world.env, Budget(**budget), content=content)
     except Misconfigured as error:
         raise usage(str(error), error.remedy) from None
+    try:
+        # Reached only where the extra is installed; without it the sentence says so.
+        import twokey.assistant.model  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise usage(
+            f"`{error.name}` is not installed", "install the extra `model`: pip install 'twokey[model]'"
+        ) from None
     return Assisting(settings=settings, token=token, json=json)
 
 
@@ -133,16 +133,13 @@ def show(outcome: Outcome, *, json: bool) -> None:
 
 
 def _show_finding(case: str, told: Mapping[str, Any]) -> None:
+    from twokey.cli.pages.cases import difference, unsupported
+
     say(f"{case}: {told['id']} stands beside the analyst's finding.")
     drafted = f"{told['proposal']} waits for people." if told["proposal"] else told["why_not_drafted"]
     say(f"  Drafted: {plain(drafted)}")
     section("Where the two differ", (difference(each) for each in told["differences"]))
-    section("Figures that nothing supports", (f"{each['text']} ({each['field']})" for each in told["unsupported"]))
-
-
-def difference(told: Mapping[str, Any]) -> str:
-    """One point on which two findings differ."""
-    return f"{told['about']}: {told['other']}; the analyst: {told['analyst']}".replace("_", " ")
+    section("Figures that nothing supports", (unsupported(each) for each in told["unsupported"]))
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
