@@ -337,6 +337,7 @@ export function caseView(state) {
     })),
     signal_list: data.signals,
     finding: data.finding,
+    opinions: data.opinions,
     tiles: data.tiles(Boolean(state.change)),
     gaps: data.gaps,
     evidence: [
@@ -424,6 +425,16 @@ export const hostileCase = () => ({
     },
   ],
   finding: null,
+  opinions: [
+    {
+      finding: { ...data.opinions[0].finding, summary: data.HOSTILE, reason: data.HOSTILE, suspects: [], citations: [] },
+      provenance: { ...data.opinions[0].provenance, model: data.HOSTILE, provider: data.HOSTILE },
+      unsupported: [{ field: 'summary', text: data.HOSTILE }],
+      compared: false,
+      differences: [{ about: data.HOSTILE, analyst: data.HOSTILE, other: data.HOSTILE }],
+      proposal: null,
+    },
+  ],
   tiles: [],
   gaps: [],
   evidence: [],

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from twokey.domain.audit import Happening
+from twokey.domain.audit import Entry, Happening
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.control import Control, State
 from twokey.domain.finding import Finding, ground
@@ -42,6 +42,8 @@ from twokey.domain.triage import (
     asked,
     compare,
     comparing,
+    edits,
+    last_before,
     past_bar,
     separates,
     shortlist,
@@ -174,8 +176,17 @@ class _Collector:
                 for each in observed.measurements
             ),
             by_variation=self._by_variation(control, observed.measurements, plans),
+            audited=self._audited(observed.versions),
             recorded=self.telemetry.contexts(self._scope(observed.flag), window=self.window, limit=REPLAYED),
         )
+
+    def _audited(self, versions: Sequence[Version]) -> tuple[Entry, ...]:
+        """What the audit log has about its last change before the trouble."""
+        edit = last_before(edits(versions), self.moment)
+        if edit is None:
+            return ()
+        with self.store.read() as uow:
+            return uow.audit.entries(subject=edit.version.change, limit=1)
 
     def _cut(
         self,

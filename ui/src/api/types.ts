@@ -641,6 +641,31 @@ export interface SupposedGate {
   gate: GateView;
 }
 
+/** A change that was not made here: a deploy, a configuration edit, a migration. All of it is foreign text. */
+export interface ChangeElsewhereView {
+  id: string;
+  source: string;
+  kind: string;
+  title: string;
+  service: string;
+  at: Timestamp;
+  url: string | null;
+  attributes: Record<string, unknown>;
+}
+
+/** One thing that happened, as the audit log tells it; `entry` is its index there. */
+export interface HappeningView {
+  entry: number;
+  at: Timestamp;
+  action: string;
+  subject: string;
+  actor: string;
+  actor_kind: string;
+  outcome: 'done' | 'refused';
+  case: string | null;
+  text: string;
+}
+
 /** An answer, and the policies that decided it. */
 export interface MatrixCell {
   says: string;
@@ -807,6 +832,13 @@ export interface NewJointProposal {
   apply_at?: Timestamp | null;
 }
 
+/** Operations whose consequences are asked for. Nothing is kept of them. */
+export interface NewPreview {
+  project: string;
+  environment: string;
+  operations: Record<string, unknown>[];
+}
+
 /** A draft: operations of the closed set. Reverse, rollback, effect, blast radius and digest are computed here. */
 export interface NewProposal {
   project: string;
@@ -820,6 +852,20 @@ export interface NewProposal {
   code_reference_review?: string;
   apply?: 'when_open' | 'manual' | 'at';
   apply_at?: Timestamp | null;
+}
+
+/** What operations would come to on the present state, computed as for a proposal; nobody decides on it. */
+export interface PreviewView {
+  action: string;
+  effect: string;
+  effect_because: string[];
+  sentences: string[];
+  diffs: FlagDiff[];
+  reverse: WayView;
+  rollback: WayView;
+  required_roles: string[];
+  blast_radius: BlastRadiusView | null;
+  base_revision: number;
 }
 
 export interface ProposalRow {
@@ -1062,6 +1108,22 @@ export interface StageOfPlan {
   units?: number;
   opens?: 'verdict' | 'time' | 'approval';
   at_most?: number | null;
+}
+
+/** A section of a runbook that says what was looked for: where it stands, what it says, and its steps. */
+export interface RunbookSectionView {
+  runbook: string;
+  title: string;
+  sha256: string;
+  headings: string[];
+  text: string;
+  steps: RunbookTextView[];
+}
+
+/** One step, and the line at which it stands. */
+export interface RunbookTextView {
+  line: number;
+  text: string;
 }
 
 /** What a passkey shall prove: the path of a call below `/api/v1`, then a blank and the digest, if it names one. */

@@ -59,7 +59,7 @@ events AS (
 )"""
 
 _PER_UNIT = """
-    SELECT number, who, any_value(cohort) AS cohort, any_value(stage) AS stage, any_value(candidate) AS candidate,
+    SELECT number, who, {cohort} AS cohort, any_value(2 * stage + candidate) AS arm,
            avg(value) AS value, bool_or(failed) AS failed
     FROM events GROUP BY number, who
 """
@@ -67,8 +67,8 @@ _PER_UNIT = """
 _FIGURES = f"""
 WITH {EVENTS},
 per_unit AS ({_PER_UNIT})
-SELECT number, cohort, stage, candidate, count(*), count(*) FILTER (WHERE failed), avg(value), var_samp(value)
-FROM per_unit GROUP BY number, cohort, stage, candidate"""  # noqa: S608 - assembled from this module's own text
+SELECT number, cohort, arm // 2, arm % 2, count(*), count(*) FILTER (WHERE failed), avg(value), var_samp(value)
+FROM per_unit GROUP BY number, cohort, arm"""  # noqa: S608 - assembled from this module's own text
 
 _QUANTILES = f"""
 WITH {EVENTS}
@@ -92,8 +92,8 @@ SELECT 0 AS part, -1 AS number, cohort, stage, candidate, count(*) AS one, count
        0::DOUBLE AS three, 0::DOUBLE AS four
 FROM members GROUP BY ALL
 UNION ALL
-SELECT 1, number, cohort, stage, candidate, count(*), count(*) FILTER (WHERE failed), avg(value), var_samp(value)
-FROM per_unit GROUP BY number, cohort, stage, candidate
+SELECT 1, number, cohort, arm // 2, arm % 2, count(*), count(*) FILTER (WHERE failed), avg(value), var_samp(value)
+FROM per_unit GROUP BY number, cohort, arm
 UNION ALL
 SELECT 2, number, cohort, stage, candidate, {_SIDE} AS side, {_BUCKET} AS bucket, count(*), 0
 FROM events WHERE list_contains($tails::BIGINT[], number) GROUP BY number, cohort, stage, candidate, side, bucket"""  # noqa: S608 - assembled from this module's own text
@@ -116,7 +116,8 @@ def measure_at_once(
     measured: dict[tuple[int, Key], Measured] = {}
     counted: dict[tuple[int, Key], dict[tuple[int, int], int]] = defaultdict(dict)
     values = place(scope) | window_values(window) | _wanted(chosen) | {"fineness": fineness, "tails": tails}
-    for part, number, cohort, stage, arm, *found in cursor.execute(rows.over(_AT_ONCE), values).fetchall():
+    statement = rows.over(_AT_ONCE, cohort="NULL::VARCHAR")
+    for part, number, cohort, stage, arm, *found in cursor.execute(statement, values).fetchall():
         key = (cohort, stage, arm)
         if part == 0:
             sizes[key] = (found[0], found[1])
@@ -128,15 +129,25 @@ def measure_at_once(
 
 
 def measure(
-    cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrails: Sequence[Guardrail], window: Window, rows: Rows
+    cursor: duckdb.DuckDBPyConnection,
+    scope: Scope,
+    guardrails: Sequence[Guardrail],
+    window: Window,
+    rows: Rows,
+    cohort_of: str = "NULL::VARCHAR",
 ) -> tuple[dict[Key, tuple[int, int]], dict[tuple[int, Key], Measured]]:
-    """For the units in `members`: how many there are and fell back, by arm; what each guardrail measured of them."""
+    """For the units in `members`: how many there are and fell back, by arm; what each guardrail measured of them.
+
+    `cohort_of` is the SQL that says which cohort a unit of `members` is in.
+    """
     sizes = {(row[0], row[1], row[2]): (row[3], row[4]) for row in cursor.execute(_SIZES).fetchall()}
     chosen = [(number, each) for number, each in enumerate(guardrails) if each.kind is not GuardrailKind.FALLBACK]
     measured: dict[tuple[int, Key], Measured] = {}
     if chosen:
         values = place(scope) | window_values(window) | _wanted(chosen)
-        for number, cohort, stage, arm, *found in cursor.execute(rows.over(_FIGURES), values).fetchall():
+        for number, cohort, stage, arm, *found in cursor.execute(
+            rows.over(_FIGURES, cohort=cohort_of), values
+        ).fetchall():
             measured[number, (cohort, stage, arm)] = (found[0], found[1], found[2], found[3])
     return sizes, measured
 
@@ -162,7 +173,7 @@ def _measure(
     cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrails: Sequence[Guardrail], window: Window
 ) -> list[dict[Key, ArmFigures]]:
     """Figures by cohort, stage and arm of each guardrail, for the units in `members`."""
-    sizes, measured = measure(cursor, scope, guardrails, window, EVERYTHING)
+    sizes, measured = measure(cursor, scope, guardrails, window, EVERYTHING, "any_value(cohort)")
     where = place(scope) | window_values(window)
     tails = _quantiles(
         cursor, where, [(n, each) for n, each in enumerate(guardrails) if each.kind is GuardrailKind.TAIL]

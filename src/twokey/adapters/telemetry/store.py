@@ -109,10 +109,10 @@ class DuckTelemetry:
         self._waiting: deque[_Waiting] = deque()
         self._connection.execute(TABLES)
         self._connection.execute(LATER_COLUMNS)
-        self._arrival = _latest(self._connection)
         self._names = Names(self._connection)
         self._accounts = Accounts()
-        self._accounts.take_up(self._connection.execute("SELECT key, body FROM accounts").fetchall())
+        known = self._accounts.take_up(self._connection.execute("SELECT key, body FROM accounts").fetchall())
+        self._arrival = max(known, _latest(self._connection))  # the rows that came last may have been deleted since
 
     # ---------------------------------------------------------------- writing
 
@@ -182,13 +182,18 @@ class DuckTelemetry:
     def prune(self, before: datetime) -> Pruned:
         """Delete what happened before that moment."""
         limit = {"before": micros(before)}
-        with self._accounts.voided(), self._transaction() as connection:
+        with (
+            self._reading() as cursor,
+            self._accounts.without(cursor, micros(before)) as left,
+            self._transaction() as connection,
+        ):
             counts = [
                 _deleted(connection, f"DELETE FROM {table} WHERE happened < $before", limit)  # noqa: S608 - own names
                 for table in ("exposures", "metrics", "changes")
             ]
             connection.execute("DELETE FROM batches WHERE received < $before", limit)
             connection.execute("DELETE FROM accounts")
+            _append(connection, "accounts", left)
         return Pruned(exposures=counts[0], metrics=counts[1], changes=counts[2])
 
     def close(self) -> None:

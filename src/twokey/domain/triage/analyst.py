@@ -153,7 +153,7 @@ def _abstain(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...]
         summary=" ".join(part for part in parts if part),
         reason=f"{reason} {elsewhere}".strip(),
         recommendation=recommends,
-        confidence=ranked[0].confidence if ranked else abstaining.confidence(collected.controls),
+        confidence=ranked[0].confidence if ranked else abstaining.confidence(collected),
         suspects=(),
         gaps=gaps(collected, collected.controls),
         lower_rungs=(),

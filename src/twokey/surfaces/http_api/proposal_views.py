@@ -28,6 +28,7 @@ from twokey.surfaces.http_api.models import (
     KeyView,
     LineView,
     PlanView,
+    PreviewView,
     ProposalRow,
     ProposalView,
     RuleMoveView,
@@ -124,6 +125,22 @@ def footings_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Footing, ...]:
     """On how many distinct units its signal rests, read again in what it cites."""
     cited = (uow.evidence.find(each) for each in proposal.evidence)
     return footings([each for each in cited if each is not None], proposal.evidence)
+
+
+def preview_view(before: State, proposal: Proposal) -> PreviewView:
+    """What a change would come to, from a proposal that nobody keeps."""
+    return PreviewView(
+        action=str(proposal.action),
+        effect=str(proposal.effect),
+        effect_because=list(proposal.effect_because),
+        sentences=_sentences(proposal.operations, before),
+        diffs=_diffs(proposal, before),
+        reverse=_way(proposal.reverse, before, proposal),
+        rollback=_way(proposal.rollback, before, proposal),
+        required_roles=list(proposal.required_roles),
+        blast_radius=blast_radius_view(proposal.blast_radius),
+        base_revision=proposal.base_revision,
+    )
 
 
 def _gate(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Gate:

@@ -76,6 +76,7 @@ from twokey.surfaces.http_api.models.governance import (
     ReviewView,
     SupposedGate,
 )
+from twokey.surfaces.http_api.models.happenings import ChangeElsewhereView, HappeningView
 from twokey.surfaces.http_api.models.policy import MatrixCell, MatrixRow, MatrixView, PolicyView, WrittenPolicyView
 from twokey.surfaces.http_api.models.proposals import (
     Approve,
@@ -89,7 +90,9 @@ from twokey.surfaces.http_api.models.proposals import (
     JointView,
     KeyView,
     NewJointProposal,
+    NewPreview,
     NewProposal,
+    PreviewView,
     ProposalRow,
     ProposalView,
     Prove,
@@ -121,6 +124,7 @@ from twokey.surfaces.http_api.models.rollouts import (
     RolloutView,
     StageOfPlan,
 )
+from twokey.surfaces.http_api.models.runbooks import RunbookSectionView, RunbookTextView
 from twokey.surfaces.http_api.models.session import (
     About,
     Accept,
@@ -161,6 +165,7 @@ __all__ = [
     "BreakGlass",
     "CaseRow",
     "CaseView",
+    "ChangeElsewhereView",
     "ChangeView",
     "CheckView",
     "CitationView",
@@ -188,6 +193,7 @@ __all__ = [
     "FootingView",
     "GapView",
     "GuardrailView",
+    "HappeningView",
     "Invitation",
     "Invited",
     "JointPart",
@@ -211,6 +217,7 @@ __all__ = [
     "NewNote",
     "NewPasskey",
     "NewPassword",
+    "NewPreview",
     "NewProposal",
     "NewProvenance",
     "NewRollout",
@@ -231,6 +238,7 @@ __all__ = [
     "PlannedStageView",
     "Point",
     "PolicyView",
+    "PreviewView",
     "PrimaryView",
     "ProposalRow",
     "ProposalView",
@@ -248,7 +256,9 @@ __all__ = [
     "RolloutStep",
     "RolloutView",
     "RuleMoveView",
+    "RunbookSectionView",
     "RunbookStepView",
+    "RunbookTextView",
     "Second",
     "SecondNeeded",
     "SeriesView",

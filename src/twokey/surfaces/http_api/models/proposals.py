@@ -168,6 +168,29 @@ class NewProposal(Model):
     apply_at: datetime | None = None
 
 
+class NewPreview(Model):
+    """Operations whose consequences are asked for. Nothing is kept of them."""
+
+    project: str
+    environment: str
+    operations: list[dict[str, Any]] = Field(min_length=1, max_length=50)
+
+
+class PreviewView(Model):
+    """What operations would come to on the present state, computed as for a proposal; nobody decides on it."""
+
+    action: str
+    effect: str
+    effect_because: list[str]
+    sentences: list[str]
+    diffs: list[FlagDiff]
+    reverse: WayView
+    rollback: WayView
+    required_roles: list[str]
+    blast_radius: BlastRadiusView | None
+    base_revision: int
+
+
 class JointPart(Model):
     """What is to change in one of the environments; its case, where it has one there."""
 
