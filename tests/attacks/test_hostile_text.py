@@ -41,7 +41,7 @@ from twokey.domain.case import CaseStatus
 from twokey.domain.finding import Finding, Recommendation
 from twokey.domain.identity import AGENT_SCOPES, Scope
 from twokey.surfaces.mcp_server import ApiAsk, create_server
-from twokey.surfaces.mcp_server.tools import UNTRUSTED
+from twokey.surfaces.mcp_server.told import UNTRUSTED
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_no_text_in_any_place_moves_flags_access_or_keys_and_the_case_goes_on(ta
         assert [each for each in uow.jobs.waiting() if each.problem] == [], "no job failed"
     assert {str(each.status) for each in drafts} == {"pending"}
     assert drafts[-1].finding == talked.finding().id, "the analyst's own draft stands"
-    assert set(talked.refused) == {"tool get_flag"}, "only what is no key is refused, by name"
+    assert set(talked.refused) == {"tool get_flag", "tool preview_change"}, "only what is no key is refused, by name"
     places = [name for name, number in talked.written.items() if number == len(attacks())]
     tally(
         "text in every place",
@@ -227,7 +227,7 @@ def test_nothing_unseen_reaches_a_terminal(talked: Told, ines: Runs, tally: Tall
         ("audit", "list", "--limit", "500"), ("audit", "why", talked.case), ("audit", "export"), ("flag", "list"),
         *(("proposal", "show", each) for each in proposals(talked)[::4]),
         *(("proposal", "show", each, "--yaml") for each in proposals(talked)[:3]),
-        *(("flag", "show", f"other_{number}") for number in hidden[::30]),
+        *(("flag", "show", f"other_{number}") for number in sorted({at // 60 for at in hidden})[:6]),
     ]  # fmt: skip
     shown = [ines(*each) for each in pages]
     found = {page: unseen(each.out + each.err) for page, each in zip(pages, shown, strict=True)}
@@ -307,7 +307,10 @@ async def _read_by_tools(told: Told) -> list[tuple[dict[str, Any], str]]:
         ask = ApiAsk(http, reader.headers["Authorization"].split()[1])
         server = create_server(lambda: ask, lambda: {str(each) for each in AGENT_SCOPES})
         calls = [
-            ("list_cases", {}), ("get_case", {"id": told.case}), ("list_flags", PLACE), ("list_stale_controls", PLACE),
+            ("list_cases", {}), ("list_gaps", {"id": told.case}), ("get_runbook_steps", {"id": told.case}),
+            ("search_runbooks", {"words": "support_assistant"}), ("list_changes_elsewhere", PLACE),
+            ("read_audit", PLACE | {"case": told.case}), ("read_audit", PLACE),
+            ("get_case", {"id": told.case}), ("list_flags", PLACE), ("list_stale_controls", PLACE),
             ("get_flag", PLACE | {"key": FLAG}), ("list_proposals", {"case": told.case}), ("list_changes", {}),
             ("get_insights", PLACE | {"key": FLAG}), ("list_rollouts", {}), ("list_experiments", PLACE),
             *(("get_proposal", {"id": each}) for each in proposals(told)[:5]),

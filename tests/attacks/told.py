@@ -42,20 +42,16 @@ DIGEST = "sha256:" + "a" * 64
 PLACE = {"project": PROJECT, "environment": ENVIRONMENT}
 
 
-def flag_that_says(number: int, text: str) -> Control:
-    """A flag whose owner may write words into it, and did."""
-    made = plain_control(f"other_{number}")
-    said = text.strip() or "."
-    rule = Rule(
-        id="some",
-        clauses=(Clause(attribute="plan", operator=Operator.IN, values=(text,)),),
-        serve=Serve(variation="on"),
-    )
+def flag_that_says(number: int, some: Sequence[str]) -> Control:
+    """A flag whose owner may write words into it, and did: each is a line of its texts, a value, and one of a rule."""
+    made, said = plain_control(f"other_{number}"), "\n".join(some).strip() or "."
+    values = tuple(Variation(key=f"v-{index}", value=each) for index, each in enumerate(some))
+    clause = Clause(attribute="plan", operator=Operator.IN, values=tuple(dict.fromkeys(some)))
     flag = msgspec.structs.replace(
         made.flag,
         type="string",
-        variations=(Variation(key="off", value="off"), Variation(key="on", value=text)),
-        rules=(rule,),
+        variations=(Variation(key="off", value="off"), *values),
+        rules=(Rule(id="some", clauses=(clause,), serve=Serve(variation="v-0")),),
         otherwise=Serve(variation="off"),
     )
     return msgspec.structs.replace(
@@ -63,7 +59,7 @@ def flag_that_says(number: int, text: str) -> Control:
         flag=flag,
         owner=said,
         purpose=said,
-        workflow=text,
+        workflow=said,
         kind=Kind.TEMPORARY,
         permanent_because="",
         review_date=date(2026, 12, 15),
@@ -79,14 +75,14 @@ class Told:
         self.written: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.failures: list[str] = []
-        flags = [flag_that_says(number, each) for number, each in enumerate(self.texts)]
+        flags = [flag_that_says(number, some) for number, some in enumerate(batched(self.texts, 60))]
         self.world = World(folder, support_control(50_000), plain_control("new_header"), *flags)
         self.before = standing(self.world)
         self._note("flag owner", "flag purpose", "flag workflow", "flag value", "flag cleanup condition", "rule value")
-        self.doors = Doors(self.world)
+        self._write_runbooks()
+        self.doors = Doors(self.world, runbooks=self.runbooks)
         self.secrets: list[str] = []
         self._batches = count(1)
-        self._write_runbooks()
         self._send_telemetry()
         self._tell_of_changes()
         self.case = self._alert()
@@ -307,6 +303,13 @@ class Told:
                 for some in batched(self.texts, 100):
                     context = {f"{index} {each}": each for index, each in enumerate(some)}
                     await self._call(client, "explain_evaluation", PLACE | {"key": FLAG, "context": context})
+                for each in [each.strip()[:200] for each in self.texts if each.strip()][::10]:
+                    await self._call(client, "search_runbooks", {"words": each})
+                for some in list(packed(self.texts, 1000))[:5]:
+                    changed = [REDUCE_JSON | {"rule": some}]
+                    await self._call(client, "preview_change", PLACE | {"operations": changed})
+                    said = claim(some) | {"id": self.case, "model": some[:200], "provider": some[:200], "asked": some}
+                    await self._call(client, "submit_finding", {key: said[key] for key in said if key != "provenance"})
         self._note("tool: key", "tool: note", "tool: context name", "tool: context value")
 
     async def _call(self, client: Client, name: str, arguments: dict[str, Any]) -> None:
