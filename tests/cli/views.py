@@ -135,6 +135,7 @@ def proposal(**changes: Any) -> dict[str, Any]:
         gate=GATE,
         keys=[key("support_ai_platform_owner", "mona"), key("release_manager", yours=True)],
         gaps=[GAP], evidence={"evidence-1": DIGEST}, finding="finding-1", plan=None,
+        rests_on="1,400 distinct units of the candidate and 1,300 of the baseline (p95)", footings=[],
         blast_radius=m.BlastRadiusView(
             sampled_units=2000, since=ago(60), until=NOW, changed_units=188, share_before=0.1, share_after=0.006,
             transitions=[

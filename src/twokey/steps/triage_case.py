@@ -10,6 +10,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -280,11 +281,17 @@ class _Collector:
         return self.telemetry.metric_presence(self._scope(control.key), guardrail.metric, window=self.window)
 
     def _attributes(self, control: Control) -> tuple[str, ...]:
-        """Context attributes that cohorts could be cut by: all but the ids that units are assigned by."""
+        """Context attributes that cohorts could be cut by: all but the ids that units are assigned by.
+
+        Of many, those that the flag's own rules ask for, then those that most units have: names that few units carry
+        push nothing out.
+        """
         recorded = self.telemetry.traffic(self._scope(control.key), window=self.window, sample=CONTEXTS)
         units = {"targetingKey", control.flag.unit}
-        names = sorted({name for each in recorded.contexts for name in each if name not in units})
-        return tuple(names[:ATTRIBUTES])
+        had = Counter(name for each in recorded.contexts for name in each if name not in units)
+        own = {clause.attribute for rule in control.flag.rules for clause in rule.clauses}
+        ranked = sorted(had, key=lambda name: (name not in own, -had[name], name))
+        return tuple(sorted(ranked[:ATTRIBUTES]))
 
 
 def _plans(control: Control, versions: Sequence[Version]) -> tuple[StagePlan, ...]:

@@ -775,6 +775,17 @@ export interface FlagDiff {
   then: LineView[];
 }
 
+/** One breach that a proposal rests on: distinct units of either arm; the cohort where it was cut by one. */
+export interface FootingView {
+  evidence: string;
+  flag: string;
+  guardrail: string;
+  candidate_units: number;
+  baseline_units: number;
+  attribute: string;
+  value: string;
+}
+
 /** What is to change in one of the environments; its case, where it has one there. */
 export interface JointPart {
   environment: string;
@@ -876,7 +887,7 @@ export interface ProposalRow {
   required: number;
 }
 
-/** One proposal whole. */
+/** One proposal whole. `rests_on`: on how many distinct units its signal does; `footings`: the same in figures. */
 export interface ProposalView extends ProposalRow {
   reason: string;
   expected_effect: string;
@@ -891,6 +902,8 @@ export interface ProposalView extends ProposalRow {
   keys: KeyView[];
   gaps: GapView[];
   evidence: Record<string, string>;
+  rests_on: string;
+  footings: FootingView[];
   finding: string | null;
   blast_radius: BlastRadiusView | null;
   base_revision: number;

@@ -29,7 +29,7 @@ from twokey.domain.operation import (
 )
 from twokey.domain.triage import timing
 from twokey.domain.triage.cohorts import Confined, attributes
-from twokey.domain.triage.notebook import plain
+from twokey.domain.triage.notebook import named, plain
 from twokey.domain.triage.replay import Replay
 from twokey.domain.triage.suspicion import Suspicion
 from twokey.engine.flag import WEIGHT_TOTAL, Clause, Flag, Operator, Rule, Scalar, Serve
@@ -67,7 +67,7 @@ def exclude(suspicion: Suspicion, found: Confined | None, replay: Replay, today:
         operations=tuple(
             _exclusion(suspicion, rule, found, today, above) for above, rule in enumerate(_in_order(suspicion))
         ),
-        title=f"exclude `{found.attribute}` {cohort} from {flag.key}",
+        title=f"exclude {named(found.attribute)} {cohort} from {flag.key}",
         confined=found,
         to=flag.baseline,
     )
@@ -77,13 +77,13 @@ def _why_not_exclude(suspicion: Suspicion, replay: Replay) -> str:
     names = attributes(suspicion.breached)
     if not names:
         return "excluding one cohort: no cohort can be told apart, since exposures carry no context attributes"
-    listed = ", ".join(f"`{name}`" for name in names)
+    listed = ", ".join(dict.fromkeys(named(name) for name in names))
     why = f"excluding one cohort: the harm is not confined to one value of {listed}"
     most = replay.most(names)
     if most is None:
         return why
     name, value = most
-    return f"{why}; `{name}` {plain(value, 'one value')} alone holds the most of the harmed units, and not all"
+    return f"{why}; {named(name)} {plain(value, 'one value')} alone holds the most of the harmed units, and not all"
 
 
 def _in_order(suspicion: Suspicion) -> tuple[str | None, ...]:

@@ -15,7 +15,7 @@ from twokey.domain.guardrail import GuardrailKind, sentences
 from twokey.domain.triage import facts, suspicion, timing
 from twokey.domain.triage.cohorts import Confined
 from twokey.domain.triage.collected import Collected, Measurement, Observed
-from twokey.domain.triage.notebook import Notebook, plain
+from twokey.domain.triage.notebook import Notebook, named, plain
 from twokey.domain.triage.remedy import Passed, Remedy
 from twokey.domain.triage.suspicion import Suspicion
 
@@ -161,7 +161,7 @@ class Teller:
     def cohort(self, flag: str, found: Confined) -> str:
         """That the harm is in one cohort only, with the figures inside and outside it."""
         told = [self._inside(flag, found, index) for index in range(len(found.verdicts))]
-        return f"The harm is confined to `{found.attribute}` {plain(found.value, 'one value')}: {'; '.join(told)}."
+        return f"The harm is confined to {named(found.attribute)} {plain(found.value, 'one value')}: {'; '.join(told)}."
 
     def _inside(self, flag: str, found: Confined, index: int) -> str:
         verdict = found.verdicts[index]
@@ -228,7 +228,7 @@ class Teller:
             after = sheet.figure("units_a_minute_after", "units a minute since", rate)
             parts.append(f"{after} units a minute come, {before} before")
         for index, each in enumerate(found.shifted[:2]):
-            says = f"`{each.attribute}` {plain(each.value, 'one value')}"
+            says = f"{named(each.attribute)} {plain(each.value, 'one value')}"
             before = sheet.figure(f"shifted.{index}.before", f"share of {says} before", share)
             after = sheet.figure(f"shifted.{index}.after", f"share of {says} since", share)
             parts.append(f"{says} went from {before} to {after} of the units")
@@ -288,7 +288,7 @@ class Teller:
         who = f"the units that {self.where(found)} assigned `{found.variation}`"
         if remedy.confined is None:
             return who
-        return f"{who} in `{remedy.confined.attribute}` {plain(remedy.confined.value, 'that cohort')}"
+        return f"{who} in {named(remedy.confined.attribute)} {plain(remedy.confined.value, 'that cohort')}"
 
     def _back(self, flag: str, measurement: Measurement) -> str:
         guardrail = measurement.guardrail
