@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 import time
@@ -286,6 +287,19 @@ def test_a_run_ends_in_time_however_busy_the_model_looks(desk: Room) -> None:
         took = time.monotonic() - began
     assert isinstance(outcome, Failed)
     assert (outcome.why, took < 4) == ("timed_out", True)
+
+
+def test_a_run_ends_in_time_however_slow_the_server_is(desk: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(*_: object) -> str:
+        await asyncio.sleep(30)
+        return "{}"
+
+    monkeypatch.setattr(Desk, "call", slow)
+    with FakeProvider(call("read_gaps")) as provider:
+        began = time.monotonic()
+        outcome = desk.run(settings_for(provider, "openai", hasty(seconds=1.0)))
+    assert isinstance(outcome, Failed)
+    assert (outcome.why, time.monotonic() - began < 10) == ("timed_out", True)
 
 
 def test_who_tells_of_no_tokens_is_counted_all_the_same(desk: Room) -> None:

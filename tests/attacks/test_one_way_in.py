@@ -54,7 +54,7 @@ STAYS = {
     ("POST", "/projects/{project}/environments/{environment}/flags/{key}/explain"),
     ("POST", "/cases/{id}/notes"), ("POST", "/cases/{id}/owner"), ("POST", "/cases/{id}/close"),
     ("POST", "/cases/{id}/check"), ("POST", "/telemetry"),
-    ("POST", "/cases/{id}/findings"), ("POST", "/cases/{id}/findings/failures"),
+    ("POST", "/cases/{id}/findings"), ("POST", "/cases/{id}/findings/failures"), ("POST", "/cases/{id}/findings/runs"),
     ("POST", "/otlp/v1/logs"), ("POST", "/otlp/v1/traces"), ("POST", "/otlp/v1/metrics"),
     ("POST", "/audit/checkpoint"),
     ("POST", "/rollouts/{id}/pause"), ("POST", "/rollouts/{id}/resume"), ("POST", "/rollouts/{id}/agree"),

@@ -174,7 +174,7 @@ class Conversation:
         """Seconds for the next request. Raises _Over where the budget is used up."""
         budget, left = self.budget, self.budget.seconds - self.seconds
         if left <= 0:
-            raise _Over("timed_out", f"no finding within {budget.seconds:.0f} s")
+            raise self._late()
         for used, most, what in (
             (self.requests, budget.requests, "requests"),
             (self.input_tokens, budget.input_tokens, "tokens read"),
@@ -186,6 +186,9 @@ class Conversation:
             raise _Over("over_budget", f"the prompt would be longer than {budget.request_characters:,} characters")
         return min(left, budget.request_seconds)
 
+    def _late(self) -> _Over:
+        return _Over("timed_out", f"no finding within {self.budget.seconds:.0f} s")
+
     def _size(self) -> int:
         """Characters of the next prompt."""
         return len(INSTRUCTIONS) + sum(_length(each) for each in self.turns)
@@ -194,7 +197,7 @@ class Conversation:
         """Wait until it may be tried again. Raises _Over where it may not."""
         why = _WHY[trouble.kind]
         if self.seconds >= self.budget.seconds:
-            raise _Over("timed_out", f"no finding within {self.budget.seconds:.0f} s")
+            raise self._late()
         if trouble.kind not in PASSING:
             raise _Over(why, str(trouble))
         self._count_try(why, str(trouble))
@@ -219,7 +222,11 @@ class Conversation:
         self.calls += len(reply.calls)
         if self.calls > self.budget.tool_calls:
             raise _Over("over_budget", f"no finding within {self.budget.tool_calls} calls of tools")
-        return tuple([await self._result(each) for each in reply.calls])
+        try:
+            async with asyncio.timeout(max(0.0, self.budget.seconds - self.seconds)):
+                return tuple([await self._result(each) for each in reply.calls])
+        except TimeoutError:
+            raise self._late() from None
 
     async def _result(self, call: Call) -> Result:
         name = call.name if call.name in BY_NAME else "unknown"
