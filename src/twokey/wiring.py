@@ -85,8 +85,9 @@ class Server:
         """Let the workers begin, and the clock ask for checkpoints, a look at the guardrails and an end of the old."""
         with self.store.begin() as uow:
             uow.jobs.enqueue(JobKind.SIGN_CHECKPOINT, TIMER, uow.now)
-            if self.monitor:
-                uow.jobs.enqueue(JobKind.MONITOR_GUARDRAILS, TIMER, uow.now + timedelta(seconds=self.monitor))
+            if self.monitor:  # soon: whoever looks after it reads only what is new
+                soon = timedelta(seconds=min(self.monitor, 5.0))
+                uow.jobs.enqueue(JobKind.MONITOR_GUARDRAILS, TIMER, uow.now + soon)
             if self.keep_days:
                 uow.jobs.enqueue(JobKind.PRUNE_TELEMETRY, TIMER, uow.now + EVERY)
         for each in self.workers:

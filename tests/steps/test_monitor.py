@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+from duckdb import DuckDBPyConnection
+
 from tests.support.world import ENVIRONMENT, FLAG, PRESENT, PROJECT, World
+from twokey.adapters.telemetry import accounts
+from twokey.adapters.telemetry.ledger import Account, Question
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.drafting import Draft
 from twokey.domain.job import JobKind
 from twokey.domain.operation import SetEnabled
 from twokey.domain.signal import Signal, SignalStatus
+from twokey.domain.telemetry import Window
+from twokey.steps.check_evidence import check
 from twokey.steps.draft_proposal import draft
 from twokey.steps.monitor_guardrails import look
 from twokey.steps.review_proposal import approve
@@ -81,6 +88,27 @@ def test_where_nothing_is_harmed_or_measured_it_says_nothing(world: World) -> No
     world.traffic(3000)
     watch(world)
     assert signals(world) == ()
+
+
+def test_who_looks_after_the_monitor_waits_for_no_reading_of_everything(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look ever reads everything: it is the monitor's, and people ask the same question."""
+    read: list[Question] = []
+    whole = accounts.whole
+
+    def counted(cursor: DuckDBPyConnection, question: Question, window: Window, arrival: int) -> Account:
+        read.append(question)
+        return whole(cursor, question, window, arrival)
+
+    monkeypatch.setattr(accounts, "whole", counted)
+    harmed(world)
+    look(world.store, world.telemetry)
+    assert len(read) == 1
+    watch(world)
+    (case,) = cases(world)
+    assert check(world.store, world.telemetry, case.id).verdicts
+    assert [each for each in read[1:] if each.line == read[0].line] == []
 
 
 def test_without_a_monitor_the_clock_looks_no_further(world: World) -> None:

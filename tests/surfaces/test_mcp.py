@@ -139,6 +139,14 @@ def test_what_the_listing_hides_the_api_refuses_all_the_same(world: World) -> No
     assert world.revision == 1
 
 
+def test_a_key_of_dots_is_no_way_to_another_address(agent: Agent) -> None:
+    """A client may resolve `.` and `..` in a path before it asks."""
+    for dots in (".", ".."):
+        assert "is no key or id" in agent.refused("get_flag", **PLACE, key=dots)
+        assert "is no key or id" in agent.refused("get_case", id=dots)
+        assert "is no key or id" in agent.refused("list_flags", project=dots, environment=dots)
+
+
 # ---------------------------------------------------------------- reading
 
 

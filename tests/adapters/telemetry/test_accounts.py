@@ -8,11 +8,11 @@ from pathlib import Path
 import duckdb
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.telemetry import LATER, NOON, SCOPE, Sender, assert_alike, at, measured, met
-from twokey.adapters.telemetry import DuckTelemetry
+from twokey.adapters.telemetry import DuckTelemetry, ledger
 from twokey.adapters.telemetry.accounts import Accounts
 from twokey.domain.guardrail import Guardrail, GuardrailKind, StageArms, Worse, fallback_guardrail
 from twokey.domain.telemetry import ALL_TIME, StagePlan, Window
@@ -109,6 +109,28 @@ def test_stages_that_end_and_begin_between_looks_change_nothing_of_what_is_seen(
     store.close()
 
 
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(st.tuples(BATCHES, st.one_of(st.none(), st.integers(0, 20))), min_size=1, max_size=6))
+def test_what_retention_deletes_on_the_way_changes_nothing_of_what_is_seen(
+    steps: list[tuple[Batch, int | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Units whose first encounter is deleted, or some of whose events are; old rows that arrive after a deletion."""
+    monkeypatch.setattr(ledger, "MOST_TAKEN_OUT", 99)
+    store = DuckTelemetry(threads=1)
+    sender, furthest = Sender(store), 0
+    for (exposures, metrics, end), before in steps:
+        sender.send(exposures, metrics)
+        if end is not None:
+            furthest = max(furthest, end)
+            look(store, Window(until=at(furthest)))
+        if before is not None:
+            store.prune(at(before))
+            window = Window(until=at(furthest))
+            assert_alike(look(store, window), whole(store, window))
+    assert_alike(look(store), whole(store))
+    store.close()
+
+
 def never(*_: object) -> None:
     raise AssertionError("everything was read again")
 
@@ -197,11 +219,159 @@ def test_what_retention_deletes_is_not_counted_on(sender: Sender, store: DuckTel
     assert_alike(look(store), whole(store))
 
 
+def crowd(sender: Sender, units: int = 40) -> None:
+    """Units a second apart, half of them candidates, each measured a second later."""
+    names = [f"u{each}" for each in range(units)]
+    sender.send(
+        [met(name, VARIATIONS[each % 2], each) for each, name in enumerate(names)],
+        [measured(name, 50 + each, each + 1) for each, name in enumerate(names)],
+    )
+
+
+def test_after_a_deletion_a_look_reads_no_more_than_before(
+    sender: Sender, store: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention deletes every day: it may not cost a reading of everything every day."""
+    from twokey.adapters.telemetry import accounts
+
+    crowd(sender)
+    assert look(store)[0][0].candidate.units == 20
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "whole", never)
+        store.prune(at(10))
+        assert look(store)[0][0].candidate.units == 15
+        sender.send([met("new", "reranker", 60)], [measured("new", 70, 61)])
+        found = look(store)
+    assert_alike(found, whole(store))
+
+
+def test_where_more_is_deleted_than_stays_what_stays_is_read_anew(sender: Sender, store: DuckTelemetry) -> None:
+    crowd(sender)
+    look(store)
+    store.prune(at(30))
+    assert all(each.account is None for each in store._accounts._places.values())
+    assert_alike(look(store), whole(store))
+
+
+def test_a_deletion_that_fails_costs_a_reading_and_no_figure(
+    sender: Sender, store: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twokey.adapters.telemetry import store as module
+
+    def breaks(*_: object) -> int:
+        raise RuntimeError("disk full")
+
+    crowd(sender)
+    before = look(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_deleted", breaks)
+        with pytest.raises(RuntimeError, match="disk full"):
+            store.prune(at(10))
+    assert_alike(look(store), before)
+
+
+def test_a_look_during_a_deletion_waits_for_it_and_reads_on(
+    sender: Sender, store: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from twokey.adapters.telemetry import accounts
+    from twokey.adapters.telemetry import store as module
+
+    real, found = module._deleted, []
+    looker = threading.Thread(target=lambda: found.append(look(store)))
+
+    def slowly(connection: duckdb.DuckDBPyConnection, statement: str, values: dict[str, int]) -> int:
+        if "exposures" in statement:
+            looker.start()
+            looker.join(0.3)
+        return real(connection, statement, values)
+
+    crowd(sender)
+    look(store)
+    monkeypatch.setattr(module, "_deleted", slowly)
+    monkeypatch.setattr(accounts, "whole", never)
+    store.prune(at(10))
+    looker.join()
+    assert found == [look(store)]
+
+
+def test_what_a_killed_process_had_deleted_is_not_counted_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accounts lie beside the rows since the last orderly end: a deletion replaces them as it deletes."""
+    from twokey.adapters.telemetry import accounts
+
+    file = tmp_path / "telemetry.duckdb"
+    first = DuckTelemetry(file)
+    crowd(Sender(first))
+    look(first)
+    first.close()
+    second = DuckTelemetry(file)
+    second.prune(at(10))
+    second._connection.close()  # nothing is said to it: the accounts of its end are never written
+    third = DuckTelemetry(file)
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "whole", never)
+        assert look(third)[0][0].candidate.units == 15
+    assert_alike(look(third), whole(third))
+    third.close()
+
+
+def test_what_arrives_after_the_last_arrivals_were_deleted_is_seen(tmp_path: Path) -> None:
+    """Late rows may be the oldest: when they go, the next process counts arrivals on from what accounts know."""
+    file = tmp_path / "telemetry.duckdb"
+    store = DuckTelemetry(file)
+    sender = Sender(store)
+    crowd(sender)
+    for number in range(5):
+        sender.send([met(f"late{number}", "reranker", -60)])
+    look(store)
+    store.prune(at(0))
+    look(store)
+    store.close()
+    again = DuckTelemetry(file)
+    later = Sender(again)
+    later.sent = sender.sent
+    later.send([met("new", "reranker", 60)], [measured("new", 70, 61)])
+    assert_alike(look(again), whole(again))
+    assert look(again)[0][0].candidate.units == 21
+    again.close()
+
+
+def test_looks_while_rows_are_deleted_lose_and_double_nothing() -> None:
+    store = DuckTelemetry()
+    sender, done = Sender(store), threading.Event()
+    problems: list[Exception] = []
+
+    def looking(plans: list[StagePlan]) -> None:
+        try:
+            while not done.is_set():
+                store.arms_of_all(SCOPE, GUARDRAILS, plans, baseline="baseline")
+        except Exception as problem:  # noqa: BLE001 - told by the test
+            problems.append(problem)
+
+    lookers = [threading.Thread(target=looking, args=(plans,)) for plans in ([TEN, HALF], [FIRST], [TEN, HALF, OTHER])]
+    for each in lookers:
+        each.start()
+    for number in range(12):
+        names = [f"u{number * 20 + each}" for each in range(20)]
+        sender.send(
+            [met(name, VARIATIONS[each % 2], number * 20 + each) for each, name in enumerate(names)],
+            [measured(name, number, number * 20 + each + 1) for each, name in enumerate(names)],
+        )
+        store.prune(at(number * 10))
+    done.set()
+    for each in lookers:
+        each.join()
+    assert not problems
+    assert_alike(look(store), whole(store))
+    store.close()
+
+
 def test_a_look_reads_only_the_units_of_what_is_new(
     sender: Sender, store: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise an account would be right and useless."""
-    from twokey.adapters.telemetry import accounts, ledger
+    from twokey.adapters.telemetry import accounts
 
     sender.send([met(f"u{each}", "baseline", each) for each in range(50)])
     look(store)
@@ -211,13 +381,13 @@ def test_a_look_reads_only_the_units_of_what_is_new(
 
     monkeypatch.setattr(accounts, "whole", never)
     near: list[int] = []
-    read = ledger._read
+    read = ledger._read_few
 
     def counted(cursor, *rest):  # type: ignore[no-untyped-def]
         near.append(cursor.execute("SELECT count(*) FROM touched").fetchone()[0])
         return read(cursor, *rest)
 
-    monkeypatch.setattr(ledger, "_read", counted)
+    monkeypatch.setattr(ledger, "_read_few", counted)
     sender.send([met("new", "reranker", 60)], [measured("u7", 150, 61)])
     assert look(store)[3][0].candidate.units == 1
     assert near == [2, 2]

@@ -170,6 +170,12 @@ export interface NewProvenance {
   seconds?: number;
 }
 
+/** Word that an assistant begins to look at a case, and which model it asks. */
+export interface NewRun {
+  provider: string;
+  model: string;
+}
+
 /** A control that an assistant suspects, who is affected, and its confidence from 0 to 1. */
 export interface NewSuspect {
   flag: string;
@@ -269,6 +275,13 @@ export interface TimelineItem {
   text: string;
   outcome: 'done' | 'refused';
   entry: number;
+}
+
+/** What a token has done on a case: runs that began, findings, and failures it told of. */
+export interface ToldView {
+  runs: number;
+  findings: number;
+  failures: number;
 }
 
 /** A figure in an assistant's words that no cited evidence has. */
@@ -762,6 +775,17 @@ export interface FlagDiff {
   then: LineView[];
 }
 
+/** One breach that a proposal rests on: distinct units of either arm; the cohort where it was cut by one. */
+export interface FootingView {
+  evidence: string;
+  flag: string;
+  guardrail: string;
+  candidate_units: number;
+  baseline_units: number;
+  attribute: string;
+  value: string;
+}
+
 /** What is to change in one of the environments; its case, where it has one there. */
 export interface JointPart {
   environment: string;
@@ -863,7 +887,7 @@ export interface ProposalRow {
   required: number;
 }
 
-/** One proposal whole. */
+/** One proposal whole. `rests_on`: on how many distinct units its signal does; `footings`: the same in figures. */
 export interface ProposalView extends ProposalRow {
   reason: string;
   expected_effect: string;
@@ -878,6 +902,8 @@ export interface ProposalView extends ProposalRow {
   keys: KeyView[];
   gaps: GapView[];
   evidence: Record<string, string>;
+  rests_on: string;
+  footings: FootingView[];
   finding: string | null;
   blast_radius: BlastRadiusView | null;
   base_revision: number;
@@ -1021,8 +1047,9 @@ export interface PauseRollout {
   note: string;
 }
 
-/** One stage of a plan, everything said. */
+/** One stage of a plan, everything said: `rule` is the one that it widens, null for what everybody else gets. */
 export interface PlannedStageView {
+  rule: string | null;
   share: number;
   minutes: number;
   units: number;
@@ -1030,7 +1057,7 @@ export interface PlannedStageView {
   at_most: number | null;
 }
 
-/** The stages of one rule of a flag; of what everybody else gets, where `rule` is null. */
+/** The stages of one rule of a flag; of what everybody else gets, where `rule` is null. A stage that says `rule` itself widens that one (null for what everybody else gets). */
 export interface PlanOfRollout {
   flag: string;
   rule?: string | null;
@@ -1082,6 +1109,7 @@ export interface StageOfPlan {
   units?: number;
   opens?: 'verdict' | 'time' | 'approval';
   at_most?: number | null;
+  rule?: string | null;
 }
 
 /** A section of a runbook that says what was looked for: where it stands, what it says, and its steps. */

@@ -3,8 +3,9 @@
 Rules kept here:
 - an account is used by one reader at a time, and those of different questions at once; it is carried on to the question
   that follows its own as stages end and begin;
-- what was read before, or while, rows were deleted is never used again;
-- at the end of a process they are kept beside the rows, and go with the first deletion of any;
+- before rows are deleted, what they had counted for is taken out of every account; nobody uses one until they are gone,
+  and what was read otherwise before or while they went is never used again;
+- at the end of a process, and with each deletion, they are kept beside the rows;
 - the least used goes when there are too many: it can be read anew.
 """
 
@@ -13,12 +14,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import duckdb
 import msgspec
 
-from twokey.adapters.telemetry.ledger import Account, Question, bring_up, reaches, whole
+from twokey.adapters.telemetry.ledger import Account, Question, bring_up, forget, reaches, whole
 from twokey.domain.guardrail import StageArms
 from twokey.domain.telemetry import Window
 
@@ -46,7 +47,7 @@ class Accounts:
     """The accounts of one store."""
 
     def __init__(self, most: int = MOST) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._deleting = threading.Lock(), threading.Lock()
         self._places: OrderedDict[bytes, _Place] = OrderedDict()
         self._lines: dict[bytes, bytes] = {}
         self._generation, self._most = 0, most
@@ -98,27 +99,52 @@ class Accounts:
                     found.append((key, _encode(place.account)))
         return found
 
-    def take_up(self, kept: Sequence[tuple[bytes, bytes]]) -> None:
-        """Go on with the accounts of the process before. What cannot be read is read anew from its rows."""
+    def take_up(self, kept: Sequence[tuple[bytes, bytes]]) -> int:
+        """Go on with the accounts of the process before; the last arrival that one of them holds.
+
+        What cannot be read is read anew from its rows.
+        """
+        latest = 0
         for key, body in kept:
             with suppress(msgspec.MsgspecError):
                 account = _decode(body)
                 place = self._place(key)
                 place.account, place.generation = account, self._generation
                 self._lines[account.question.line] = key
+                latest = max(latest, account.arrival)
+        return latest
 
     @contextmanager
-    def voided(self) -> Iterator[None]:
-        """While rows are deleted: what was read before, or is read meanwhile, is not used after."""
-        self._void()
-        try:
-            yield
-        finally:
-            self._void()
+    def without(self, cursor: duckdb.DuckDBPyConnection, before: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        """While what happened before a moment is deleted: the accounts as they are without it, encoded.
 
-    def _void(self) -> None:
-        with self._lock:
-            self._generation += 1
+        They count once the caller has deleted it. Where that fails, all are read anew.
+        """
+        with self._deleting, ExitStack() as held:
+            with self._lock:
+                places = list(self._places.items())
+            for _, place in places:
+                held.enter_context(place.lock)
+            generation = self._generation
+            left: dict[bytes, Account] = {}
+            cursor.begin()
+            try:
+                for key, place in places:
+                    account = place.take(generation)
+                    if account is not None and forget(cursor, account, before):
+                        left[key] = account
+            finally:
+                cursor.rollback()  # nothing but scratch tables was written
+            try:
+                yield [(key, _encode(account)) for key, account in left.items()]
+            except BaseException:
+                left.clear()
+                raise
+            finally:
+                with self._lock:
+                    self._generation += 1
+                for key, place in places:
+                    place.account, place.generation = left.get(key), self._generation
 
     def _place(self, key: bytes) -> _Place:
         with self._lock:

@@ -5,7 +5,8 @@ Rules kept here:
   what it counts for now is put in, both by the statements of a whole reading: the two cannot disagree;
 - what arrived is told by its `arrival`, what had lain in the future by its time; nothing is looked at twice or missed;
 - where a stage ended or began, the account is carried on: only units with a row of a later revision are looked at;
-- where a row was deleted, or the stages are others altogether, the account is read anew;
+- what is about to be deleted is taken out by the same statements; where more goes than stays, or the stages are others
+  altogether, the account is read anew;
 - squares are summed about a middle of their own; an account that has lost digits by taking out is read anew;
 - the displayed quantile comes from buckets a fifth of a percent wide.
 """
@@ -28,6 +29,8 @@ from twokey.domain.telemetry import Scope, Window
 
 DIGITS = 1e-7
 """Below such a part of what they were, squares have lost too many digits to say how values vary."""
+MOST_TAKEN_OUT = 0.5
+"""Where a deletion touches more than this part of the units, reading what stays is less work than taking out."""
 FINENESS = 500
 """Buckets of the displayed quantile for each factor of e."""
 
@@ -193,7 +196,7 @@ class Question(msgspec.Struct, frozen=True):
 def whole(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, arrival: int) -> Account:
     """An account read from everything that has arrived."""
     account = Account(question=question, arrival=arrival, window=window, sizes={}, sums={}, buckets={})
-    account.take(_read(cursor, question, window, Rows.arrived(arrival)), 1)
+    account.take(_read(cursor, question, window, Rows.arrived(arrival), everything=True), 1)
     return account
 
 
@@ -215,9 +218,30 @@ def bring_up(
     touched, before = cursor.execute(_FOUND, {"known": account.arrival}).fetchone() or (False, False)
     if touched:
         if before:
-            account.take(_read(cursor, account.question, account.window, Rows.near(account.arrival)), -1)
-        account.take(_read(cursor, question, window, Rows.near(arrival)), 1)
+            account.take(_read_few(cursor, account.question, account.window, Rows.near(account.arrival)), -1)
+        account.take(_read_few(cursor, question, window, Rows.near(arrival)), 1)
     account.question, account.arrival, account.window = question, arrival, window
+
+
+def forget(cursor: duckdb.DuckDBPyConnection, account: Account, before: int) -> bool:
+    """Take out of an account whatever happened before a moment, as if it had never been.
+
+    False where it has to be read anew: most of it goes, or too few digits are left.
+    """
+    question, known = account.question, account.arrival
+    metrics = [each.metric for each in question.guardrails]
+    values: Values = place(question.scope) | {"arrival": known, "metric": metrics}
+    cursor.execute(_OLD, values | {"before": before})
+    (touched,) = cursor.execute("SELECT count(*) FROM touched").fetchone() or (0,)
+    if not touched:
+        return True
+    if touched > MOST_TAKEN_OUT * sum(units for units, _ in account.sizes.values()):
+        return False
+    for statement in _NEAR[1:]:
+        cursor.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
+    account.take(_read(cursor, question, account.window, Rows.near(known)), -1)
+    account.take(_read(cursor, question, account.window, Rows.near(known, before)), 1)
+    return account.sound
 
 
 def reaches(account: Account, question: Question, window: Window) -> bool:
@@ -228,6 +252,17 @@ def reaches(account: Account, question: Question, window: Window) -> bool:
 def _end(window: Window) -> int:
     return LAST if window.until is None else micros(window.until)
 
+
+_OLD = """
+CREATE OR REPLACE TEMP TABLE touched AS
+SELECT who FROM exposures WHERE happened < $before AND arrival <= $arrival
+    AND project = $project AND environment = $environment AND flag = $flag
+UNION
+SELECT who FROM metrics WHERE happened < $before AND arrival <= $arrival
+    AND project = $project AND environment = $environment AND (flag = $flag OR list_contains($metric, metric)
+        AND who IN (SELECT who FROM exposures
+                    WHERE project = $project AND environment = $environment AND flag = $flag))"""
+"""Units of the flag of which something is about to be deleted."""
 
 _NEAR = (
     """
@@ -270,8 +305,18 @@ SELECT EXISTS (FROM touched),
                SELECT 1 FROM near_metrics WHERE arrival <= $known)"""
 
 
-def _read(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows) -> Reading:
-    members.by_plans(cursor, question.scope, question.split, window, rows=rows)
+def _read(
+    cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows, *, everything: bool = False
+) -> Reading:
+    """What these rows say. Of everything, units are gathered in two steps: faster there, and slower for a few."""
+    gather = members.by_plans_of_all if everything else members.by_plans
+    gather(cursor, question.scope, question.split, window, rows=rows)
     sizes, measured = arms.measure(cursor, question.scope, question.guardrails, window, rows)
     tails = [(n, each) for n, each in enumerate(question.guardrails) if each.kind is GuardrailKind.TAIL]
     return Reading(sizes, measured, arms.buckets(cursor, question.scope, tails, window, rows, FINENESS))
+
+
+def _read_few(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows) -> Reading:
+    """The same of few rows, in fewer statements."""
+    members.by_plans(cursor, question.scope, question.split, window, rows=rows)
+    return Reading(*arms.measure_at_once(cursor, question.scope, question.guardrails, window, rows, FINENESS))

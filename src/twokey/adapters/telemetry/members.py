@@ -83,8 +83,7 @@ DRAWN = """e.reason NOT IN ('DEFAULT', 'DISABLED', 'ERROR')
         AND (coalesce(e.rule, '') <> '' OR e.reason <> 'TARGETING_MATCH')"""
 """SQL that says whether an exposure may have been drawn by its rule's split, by the reason it names."""
 
-_BY_PLANS = """
-CREATE OR REPLACE TEMP TABLE {made} AS
+_STAYS = """
 WITH plans AS (
     SELECT unnest($plan_stage::BIGINT[]) AS stage, unnest($plan_rule::VARCHAR[]) AS rule,
            unnest($plan_first::BIGINT[]) AS first_revision, unnest($plan_last::BIGINT[]) AS last_revision
@@ -132,6 +131,38 @@ SELECT who, stage, assigned, entered, left_at, stays.context, candidate, rule, f
        coalesce(fell_at < left_at, false) AS fell, NULL::VARCHAR AS cohort
 FROM stays JOIN arm_of USING (stage, assigned) JOIN plans USING (stage)"""
 
+_BY_PLANS = "CREATE OR REPLACE TEMP TABLE {made} AS" + _STAYS
+
+_STEADY = """
+CREATE OR REPLACE TEMP TABLE members AS
+WITH plans AS (
+    SELECT unnest($plan_stage::BIGINT[]) AS stage, unnest($plan_rule::VARCHAR[]) AS rule,
+           unnest($plan_first::BIGINT[]) AS first_revision, unnest($plan_last::BIGINT[]) AS last_revision
+),
+arms AS (
+    SELECT row_number() OVER () AS arm, * FROM (
+        SELECT unnest($arm_stage::BIGINT[]) AS stage, unnest($arm_variation::VARCHAR[]) AS assigned,
+               unnest($arm_candidate::BIGINT[]) AS candidate
+    ) JOIN plans USING (stage)
+),
+steady AS (
+    SELECT e.who, min(coalesce(arms.arm, 0)) AS arm, min(e.happened) AS entered,
+           bool_or(e.served <> e.assigned) AS fell
+    FROM {exposures} e
+    LEFT JOIN arms ON e.assigned = arms.assigned AND e.rule IS NOT DISTINCT FROM arms.rule
+        AND e.revision BETWEEN arms.first_revision AND arms.last_revision AND {drawn}
+    WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag
+        AND e.happened >= $since AND e.happened < $until
+    GROUP BY e.who
+    HAVING min(coalesce(arms.arm, 0)) = max(coalesce(arms.arm, 0)) AND min(coalesce(arms.arm, 0)) > 0
+)
+SELECT who, stage, assigned, entered, $until AS left_at, NULL::VARCHAR AS context, candidate, rule, first_revision,
+       last_revision, fell, NULL::VARCHAR AS cohort
+FROM steady JOIN arms USING (arm)"""
+"""Units that met one arm of one stage and nothing else of the flag: most, and found by numbers alone."""
+
+_UNSTEADY = "INSERT INTO members" + _STAYS
+
 
 class Rows(msgspec.Struct, frozen=True):
     """Which rows a question reads: a table, or a subquery of our own making."""
@@ -145,10 +176,17 @@ class Rows(msgspec.Struct, frozen=True):
         return cls(*(f"(SELECT * FROM {table} WHERE arrival <= {arrival:d})" for table in ("exposures", "metrics")))  # noqa: S608 - a number
 
     @classmethod
-    def near(cls, arrival: int) -> Rows:
-        """The same of the units that are looked at again."""
-        tables = ("near_exposures", "near_metrics")
-        return cls(*(f"(SELECT * FROM {table} WHERE arrival <= {arrival:d})" for table in tables))  # noqa: S608 - a number
+    def near(cls, arrival: int, since: int = FIRST) -> Rows:
+        """The same of the units that are looked at again; what happened from a moment on."""
+        which = f"WHERE arrival <= {arrival:d} AND happened >= {since:d}"
+        return cls(*(f"(SELECT * FROM {table} {which})" for table in ("near_exposures", "near_metrics")))  # noqa: S608 - numbers
+
+    def but_members(self) -> Rows:
+        """The same without those of units that are in `members`."""
+        return Rows(
+            self.over("(SELECT * FROM {exposures} t ANTI JOIN members USING (who))"),
+            self.over("(SELECT * FROM {metrics} t ANTI JOIN members USING (who))"),
+        )
 
     def over(self, statement: str, **more: str) -> str:
         """A statement that reads these."""
@@ -171,6 +209,13 @@ def by_plans(
     made, context = ("everyone", "e.context") if contexts else ("members", "NULL::VARCHAR")
     statement = rows.over(_BY_PLANS, made=made, context=context, drawn=DRAWN)
     cursor.execute(statement, place(scope) | window_values(window) | split.values())
+
+
+def by_plans_of_all(cursor: duckdb.DuckDBPyConnection, scope: Scope, split: Split, window: Window, rows: Rows) -> None:
+    """Fill `members` as `by_plans` does, several times as fast where most units stayed in one arm of one stage."""
+    values = place(scope) | window_values(window) | split.values()
+    cursor.execute(rows.over(_STEADY, drawn=DRAWN), values)
+    cursor.execute(rows.but_members().over(_UNSTEADY, context="NULL::VARCHAR", drawn=DRAWN), values)
 
 
 _BY_COHORT = """

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from twokey.adapters.telemetry import answers, arms, glances, rows, views
 from twokey.adapters.telemetry.accounts import Accounts
 from twokey.adapters.telemetry.ledger import Question
 from twokey.adapters.telemetry.members import Split
+from twokey.adapters.telemetry.names import Names
 from twokey.adapters.telemetry.schema import LATER_COLUMNS, TABLES, micros
+from twokey.adapters.telemetry.turns import Turns
 from twokey.domain.errors import Conflict
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readings, StageArms
 from twokey.domain.telemetry import (
@@ -103,18 +105,20 @@ class DuckTelemetry:
                 f"the telemetry file `{path}` cannot be opened: {problem}",
                 remedy="one process owns it; stop the other server or choose another file",
             ) from problem
-        self._write = threading.Lock()
+        self._write, self._turns = threading.Lock(), Turns()
         self._waiting: deque[_Waiting] = deque()
         self._connection.execute(TABLES)
         self._connection.execute(LATER_COLUMNS)
-        self._arrival = _latest(self._connection)
+        self._names = Names(self._connection)
         self._accounts = Accounts()
-        self._accounts.take_up(self._connection.execute("SELECT key, body FROM accounts").fetchall())
+        known = self._accounts.take_up(self._connection.execute("SELECT key, body FROM accounts").fetchall())
+        self._arrival = max(known, _latest(self._connection))  # the rows that came last may have been deleted since
 
     # ---------------------------------------------------------------- writing
 
     def add(self, scope: Scope, batch: TelemetryBatch, *, source: str, received_at: datetime) -> Accepted:
         """Keep a batch; returns once it is durable."""
+        self._turns.wait()
         try:
             made = rows.of_batch(scope, batch, source, received_at, attributes=self._attributes)
             return self._keep(scope, batch.batch_id, made, source, received_at)
@@ -129,6 +133,7 @@ class DuckTelemetry:
         self._waiting.append(mine)
         with self._write:
             while mine.accepted is None and mine.problem is None:
+                self._turns.wait()
                 self._write_waiting()
         if mine.problem is not None:
             raise mine.problem
@@ -162,6 +167,7 @@ class DuckTelemetry:
             _append(connection, "metrics", [(*row, arrival) for each in new for row in each.made.metrics])
             for each in new:
                 _append(connection, "changes", _new_changes(connection, each.made.changes))
+            self._names.note(each.made.metrics for each in new)
         self._arrival = arrival
         for each in group:
             each.accepted = each.answer(duplicate=each not in new)
@@ -176,14 +182,25 @@ class DuckTelemetry:
     def prune(self, before: datetime) -> Pruned:
         """Delete what happened before that moment."""
         limit = {"before": micros(before)}
-        with self._accounts.voided(), self._transaction() as connection:
+        with (
+            self._reading() as cursor,
+            self._accounts.without(cursor, micros(before)) as left,
+            self._transaction() as connection,
+        ):
             counts = [
                 _deleted(connection, f"DELETE FROM {table} WHERE happened < $before", limit)  # noqa: S608 - own names
                 for table in ("exposures", "metrics", "changes")
             ]
             connection.execute("DELETE FROM batches WHERE received < $before", limit)
             connection.execute("DELETE FROM accounts")
+            _append(connection, "accounts", left)
+        self._compact()
         return Pruned(exposures=counts[0], metrics=counts[1], changes=counts[2])
+
+    def _compact(self) -> None:
+        """Give the room of what was deleted to what comes. Where something else stands in its way, the next time."""
+        with self._write, suppress(duckdb.TransactionException):
+            self._connection.execute("CHECKPOINT")
 
     def close(self) -> None:
         """Release the file; nothing that was acknowledged is lost."""
@@ -219,6 +236,10 @@ class DuckTelemetry:
             cursor.close()
 
     # ---------------------------------------------------------------- reading
+
+    def first(self) -> AbstractContextManager[None]:
+        """What is read within goes before batches that wait to be written."""
+        return self._turns.first()
 
     def arms(
         self,
@@ -332,6 +353,8 @@ class DuckTelemetry:
 
     def metric_presence(self, scope: Scope, metric: str, *, window: Window = ALL_TIME) -> MetricPresence:
         """Whether a metric arrives and joins exposures of the flag in the scope."""
+        if not self._names.may_have(scope, metric):
+            return MetricPresence(metric=metric)
         with self._reading() as cursor:
             return views.metric_presence(cursor, scope, metric, window)
 

@@ -11,6 +11,7 @@ from twokey.domain.approval import Answer, Approval, fill
 from twokey.domain.control import State
 from twokey.domain.errors import Invalid
 from twokey.domain.exposure import BlastRadius
+from twokey.domain.footing import Footing, footings, in_words
 from twokey.domain.gate import Gate
 from twokey.domain.guarded_rollout import Plan, describe_plan
 from twokey.domain.identity import SCHEDULE, Actor, Role
@@ -21,6 +22,7 @@ from twokey.steps.ask_gate import approvals_of, gate_of, members_of, takes_keys
 from twokey.surfaces.http_api.models import (
     BlastRadiusView,
     FlagDiff,
+    FootingView,
     GapView,
     JointView,
     KeyView,
@@ -81,6 +83,7 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
     before = _base(uow, proposal)
     members = members_of(uow, proposal)
     may, why_not = _may(uow, members, actor, proposal)
+    found = footings_of(uow, proposal)
     changes = uow.changes.where(proposal=proposal.id, limit=50)
     applied = next((each for each in reversed(changes) if each.undoes is None), None)  # a plan has more to come
     return ProposalView(
@@ -98,6 +101,8 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         keys=_keys(uow, proposal, counted, actor, "approve" in may),
         gaps=_gaps(uow, proposal),
         evidence=proposal.evidence,
+        rests_on=in_words(found),
+        footings=[FootingView(**msgspec.structs.asdict(each)) for each in found],
         finding=proposal.finding,
         blast_radius=blast_radius_view(proposal.blast_radius),
         base_revision=proposal.base_revision,
@@ -114,6 +119,12 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         may=may,
         why_not=why_not,
     )
+
+
+def footings_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Footing, ...]:
+    """On how many distinct units its signal rests, read again in what it cites."""
+    cited = (uow.evidence.find(each) for each in proposal.evidence)
+    return footings([each for each in cited if each is not None], proposal.evidence)
 
 
 def preview_view(before: State, proposal: Proposal) -> PreviewView:
@@ -306,4 +317,6 @@ def blast_radius_view(radius: BlastRadius | None) -> BlastRadiusView | None:
 
 def plan_view(plan: Plan) -> PlanView:
     """A plan in figures and in words."""
-    return PlanView.model_validate(msgspec.to_builtins(plan) | {"says": list(describe_plan(plan))})
+    stages = [msgspec.to_builtins(each) | {"rule": plan.rule_of(number)} for number, each in enumerate(plan.stages)]
+    told = {"stages": stages, "says": list(describe_plan(plan))}
+    return PlanView.model_validate(msgspec.to_builtins(plan) | told)

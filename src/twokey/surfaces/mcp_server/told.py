@@ -68,7 +68,7 @@ def cut(shape: type[Told[T]], found: Sequence[Json], cursor: str | None, limit: 
 
 def segment(text: str) -> str:
     """One part of a path: a key or id as it is, or none at all."""
-    if not text or any(not (each.isalnum() or each in "._:-") for each in text):
+    if text in ("", ".", "..") or any(not (each.isalnum() or each in "._:-") for each in text):
         raise Problem(f"`{text[:80]}` is no key or id")
     return text
 

@@ -109,8 +109,20 @@ class ProposalRow(Model):
     required: int
 
 
+class FootingView(Model):
+    """One breach that a proposal rests on: distinct units of either arm; the cohort where it was cut by one."""
+
+    evidence: str
+    flag: str
+    guardrail: str
+    candidate_units: int
+    baseline_units: int
+    attribute: str
+    value: str
+
+
 class ProposalView(ProposalRow):
-    """One proposal whole."""
+    """One proposal whole. `rests_on`: on how many distinct units its signal does; `footings`: the same in figures."""
 
     reason: str
     expected_effect: str
@@ -125,6 +137,8 @@ class ProposalView(ProposalRow):
     keys: list[KeyView]
     gaps: list[GapView]
     evidence: dict[str, str]
+    rests_on: str
+    footings: list[FootingView]
     finding: str | None
     blast_radius: BlastRadiusView | None
     base_revision: int
