@@ -104,6 +104,10 @@ def test_answers_are_described_by_the_shapes_of_the_api(agent: Agent) -> None:
     flag = tools["get_flag"]
     assert flag is not None
     assert {"key", "guardrails", "history", "overdue"} <= flag["$defs"]["FlagView"]["properties"].keys()
+    proposal = tools["get_proposal"]
+    assert proposal is not None
+    assert "title" in proposal["$defs"]["ProposalView"]["properties"], "a name of ours, and no title of a schema"
+    assert "title" not in proposal["$defs"]["ProposalView"]
 
 
 def test_what_a_newer_server_adds_is_left_out_and_another_shape_is_told_as_such() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,10 @@ PLACE = {"project": PROJECT, "environment": ENVIRONMENT}
 OFF = [{"op": "set_enabled", "flag": FLAG, "enabled": False}]
 
 
+OTHERS: dict[str, str] = {}
+"""The secrets of two more agents, by name."""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str, str]]:
     """Where a server listens, an agent's secret, and a case."""
@@ -35,6 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str,
     (folder / "books" / "slow.md").write_text("# Slow answers\n\n1. Look at the reranker\n")
     process = ServerProcess(folder / "data", options=("--runbooks", str(folder / "books"), "--agent-calls", "500"))
     secret = server_token(process)
+    OTHERS.update({name: server_token(process, name) for name in ("left", "right")})
     process.start()
     try:
         with process.holder("signals") as source:
@@ -44,10 +50,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str,
         process.stop()
 
 
-def server_token(server: ServerProcess) -> str:
+def server_token(server: ServerProcess, name: str = "agent") -> str:
     store = open_store(server.settings)
     wanted = TokenRequest(
-        name="agent", kind=ActorKind.AGENT, scopes=AGENT_SCOPES, project=PROJECT, environment=ENVIRONMENT,
+        name=name, kind=ActorKind.AGENT, scopes=AGENT_SCOPES, project=PROJECT, environment=ENVIRONMENT,
         expires_at=None, on_behalf_of="mara",
     )  # fmt: skip
     secret = create_token(store, system, SYSTEM, wanted)[1]
@@ -115,3 +121,41 @@ def test_over_standard_input_and_output_as_an_agents_client_starts_it(server: tu
             assert (await called(client, "annotate_case", id=case, text="by pipe"))["text"] == "by pipe"
 
     asyncio.run(talk())
+
+
+@pytest.mark.parametrize("era", ["2025-11-25", "2026-07-28"])
+def test_agents_that_ask_at_once_are_never_taken_for_each_other(server: tuple[str, str, str], era: str) -> None:
+    """Each note says in its text whose token it was sent with; the case says under whose name it stands."""
+    url, _, case = server
+
+    async def note(http: httpx.AsyncClient, name: str, number: int) -> tuple[str, str]:
+        params: dict[str, Any] = {"name": "annotate_case", "arguments": {"id": case, "text": f"{name} {era} {number}"}}
+        headers = {
+            "Authorization": f"Bearer {OTHERS[name]}",
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": era,
+        }
+        if era == "2026-07-28":
+            params["_meta"] = {
+                "io.modelcontextprotocol/protocolVersion": era,
+                "io.modelcontextprotocol/clientCapabilities": {},
+            }
+            headers |= {"Mcp-Method": "tools/call", "Mcp-Name": "annotate_case"}
+        body = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
+        answer = await http.post(f"{url}/mcp", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        told = json.loads(next(line for line in answer.text.splitlines() if "{" in line).removeprefix("data: "))
+        made = told["result"]["structuredContent"]["data"]
+        assert told["id"] == number
+        return made["author"], made["text"]
+
+    async def all_at_once() -> list[tuple[str, str]]:
+        async with httpx.AsyncClient(timeout=60) as http:
+            asked = [note(http, name, number) for number in range(20) for name in ("left", "right")]
+            return list(await asyncio.gather(*asked))
+
+    authors: dict[str, set[str]] = {}
+    for author, text in asyncio.run(all_at_once()):
+        authors.setdefault(text.partition(" ")[0], set()).add(author)
+    assert [len(found) for found in authors.values()] == [1, 1]
+    assert authors["left"] != authors["right"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from sqlalchemy.exc import DBAPIError
 
@@ -54,6 +55,18 @@ def test_entries_stand_in_the_order_of_their_transactions(log: SqlStore) -> None
         assert [each.index for each in uow.audit.entries(limit=2, newest_first=True)] == [4, 3]
         assert uow.audit.entries(case="case-2") == ()
         assert len(uow.audit.entries(case="case-1")) == ENTRIES
+
+
+def test_entries_of_one_place_are_read_back_from_an_index(log: SqlStore) -> None:
+    with log.begin() as uow:
+        elsewhere = msgspec.structs.replace(samples.happening("case-9", share=1.0, text="x"), environment="elsewhere")
+        uow.audit.append(elsewhere)
+    with log.read() as uow:
+        project, here = elsewhere.project, uow.audit.entries(limit=1)[0].happening.environment
+        found = uow.audit.entries(place=(project, here), before=4, limit=2, newest_first=True)
+        assert [each.index for each in found] == [3, 2]
+        assert [each.index for each in uow.audit.entries(place=(project, "elsewhere"))] == [ENTRIES]
+        assert uow.audit.entries(place=(project, "nowhere\0")) == uow.audit.entries(before=0) == ()
 
 
 def test_an_untouched_log_verifies_to_its_head(log: SqlStore) -> None:

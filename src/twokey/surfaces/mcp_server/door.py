@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
@@ -59,6 +60,7 @@ PREFLIGHT = (
     ),
     (b"access-control-max-age", b"7200"),
 )
+log = logging.getLogger(__name__)
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Note = Callable[[Actor, str, Refused], None]
 """Puts on record that a tool was refused to an agent."""
@@ -109,11 +111,15 @@ class AgentsDoor:
     async def _serve(self) -> None:
         """Run the protocol, in one task of its own. It is loaded when the first agent asks."""
         await self._wanted.wait()
-        transport = await asyncio.to_thread(self._load)
-        async with transport.run():
-            self._transport = transport
-            self._ready.set()
-            await asyncio.Event().wait()
+        try:
+            transport = await asyncio.to_thread(self._load)
+            async with transport.run():
+                self._transport = transport
+                self._ready.set()
+                await asyncio.Event().wait()
+        except Exception:  # nobody waits for this task, and agents hear no more than that the door is shut
+            log.exception("the agents' door has shut")
+            self._transport = None
 
     def _load(self) -> Transport:
         from twokey.surfaces.mcp_server.server import create_server
