@@ -73,10 +73,14 @@ coverage: .venv/.ready system ## the tests with branch coverage; engine and doma
 bench: .venv/.ready ## measure: each benchmark in turn (minutes)
 	@for file in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python -m "benchmarks.$$(basename "$$file" .py)" $(ARGS); done
 
+.PHONY: incidents
+incidents: .venv/.ready ## how right the analyst is: incidents with a known cause (half an hour)
+	@$(BIN)/python -m benchmarks.incidents $(ARGS)
+
 .PHONY: requirements
 requirements: .venv/.synced ## write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade raises the pins)
-	$(PIN) pyproject.toml --extra client --extra otel --extra server --extra clickhouse --extra postgres -o requirements/runtime.txt
-	$(PIN) pyproject.toml --extra client --extra otel --extra server --extra clickhouse --extra postgres --group dev \
+	$(PIN) pyproject.toml --extra client --extra otel --extra server --extra clickhouse --extra postgres --extra model -o requirements/runtime.txt
+	$(PIN) pyproject.toml --extra client --extra otel --extra server --extra clickhouse --extra postgres --extra model --group dev \
 		-c requirements/runtime.txt -o requirements/dev.txt
 	$(PIN) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(PIN) --group setup -c requirements/dev.txt -o requirements/setup.txt

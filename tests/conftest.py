@@ -53,6 +53,19 @@ def pytest_make_collect_report(
     return _strict(collector, (yield))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the hostile suite counted (`tests/attacks/hostile.py`), from whichever worker it ran in."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, ())]
+    told = [each.user_properties for each in reports if each.when == "call"]
+    lines = [value for each in told for name, value in each if name == "hostile"]
+    if lines:
+        from tests.attacks.hostile import hostile_lines
+
+        terminalreporter.section("hostile suite")
+        for line in hostile_lines(lines):
+            terminalreporter.write_line(line)
+
+
 def _strict(node: pytest.Item | pytest.Collector, report: Any) -> Any:
     """A skip becomes a failure where nothing may skip; an expected failure stays what it is."""
     if NO_SKIP and report.skipped and not hasattr(report, "wasxfail"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.incidents.causes import LOOK, START, Incident, Served
-from benchmarks.incidents.service import ALERT, ENVIRONMENT, PROJECT, STAFF, Fate, Unit, arrivals, measured
+from benchmarks.incidents.service import ALERT, ENVIRONMENT, PROJECT, STAFF, Unit
 from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.sql import SqlStore
 from twokey.adapters.telemetry import DuckTelemetry
@@ -30,6 +30,8 @@ from twokey.steps.manage_access import create_environment
 from twokey.steps.receive_signal import receive
 from twokey.steps.triage_case import triage
 
+_PRIVATE = ("conversation", "targetingKey", "email")
+"""What of a context is not recorded: who somebody is."""
 HERE = Scope(project=PROJECT, environment=ENVIRONMENT)
 NAMES = {
     "latency": "AnswerLatencyHigh",
@@ -81,12 +83,10 @@ def play(incident: Incident) -> Iterator[Played]:
             store.migrate()
             snapshots = _publish(incident, store, clock)
             units = _traffic(incident, telemetry, snapshots)
-            clock.now = ALERT
-            alert = _alert(incident)
-            (receipt,) = receive(store, _SOURCE, PROJECT, ENVIRONMENT, [alert])
+            case = _notice(incident, store, clock)
             clock.now = LOOK
             started = time.perf_counter()
-            finding = triage(store, telemetry, receipt.case or "")
+            finding = triage(store, telemetry, case)
             took = time.perf_counter() - started
             if finding is None:
                 raise RuntimeError("the case was not triaged")
@@ -98,19 +98,30 @@ def play(incident: Incident) -> Iterator[Played]:
             store.close()
 
 
-def _alert(incident: Incident) -> Alert:
+def _notice(incident: Incident, store: SqlStore, clock: Clock) -> str:
+    """Receive what the monitoring says, as it says it; the case that comes of it."""
+    case, fired = "", ALERT
+    for after, status in incident.alerts:
+        clock.now = ALERT + after
+        fired = clock.now if status is SignalStatus.FIRING else fired
+        (receipt,) = receive(store, _SOURCE, PROJECT, ENVIRONMENT, [_alert(incident, status, fired, clock.now)])
+        case = receipt.case or case
+    return case
+
+
+def _alert(incident: Incident, status: SignalStatus, fired: datetime, now: datetime) -> Alert:
     name = NAMES[incident.metric]
     return Alert(
         source="alertmanager",
         fingerprint=f"{incident.kind}-{incident.seed}",
-        status=SignalStatus.FIRING,
+        status=status,
         name=name,
         summary=f"{name} since a few minutes",
         severity="critical",
         labels={"alertname": name, "service": "assistant", "severity": "critical"},
         annotations={},
-        starts_at=ALERT,
-        ends_at=None,
+        starts_at=fired,
+        ends_at=now if status is SignalStatus.RESOLVED else None,
     )
 
 
@@ -146,12 +157,7 @@ def _traffic(
     incident: Incident, telemetry: Telemetry, snapshots: list[tuple[datetime, Snapshot]]
 ) -> list[tuple[Unit, Served]]:
     chance = random.Random(incident.seed * 7919 + 1)
-    units: list[Unit] = []
-    at = START
-    while at < LOOK:
-        until = min(LOOK, at + timedelta(minutes=1))
-        units += arrivals(chance, at, until, incident.rate(at))
-        at = until
+    units = incident.comes(chance)
     seen: list[tuple[Unit, Served]] = []
     exposures: list[Exposure] = []
     metrics: list[MetricEvent] = []
@@ -163,12 +169,10 @@ def _traffic(
                 found = evaluate(snapshot, key, unit.context)
                 served[key] = found.variation or ""
                 exposures.append(_exposure(unit, key, found.rule, found.revision, served[key], str(found.reason)))
-        fate = Fate()
-        incident.harm(unit, served, fate)
         later = unit.at + timedelta(seconds=5)
         metrics += [
             MetricEvent(metric=name, value=value, unit=unit.id, unit_name="conversation", at=later)
-            for name, value in measured(unit, fate, chance).items()
+            for name, value in incident.measures(unit, served, chance).items()
         ]
         seen.append((unit, served))
     _send(telemetry, exposures, metrics, incident)
@@ -176,7 +180,7 @@ def _traffic(
 
 
 def _exposure(unit: Unit, flag: str, rule: str | None, revision: int, variation: str, reason: str) -> Exposure:
-    context = {name: unit.context[name] for name in ("plan", "region", "workflow", "account")}
+    context = {name: value for name, value in unit.context.items() if name not in _PRIVATE}
     return Exposure(
         flag=flag, rule=rule, revision=revision, assigned=variation, served=variation, unit=unit.id,
         unit_name="conversation", at=unit.at, reason=reason, context=context,

@@ -8,11 +8,12 @@ breached by assignment when the assistant looked.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.incidents.causes import LOOK, NEGATIVE, Incident, Served
+import msgspec
+
+from benchmarks.incidents import causes, shop
+from benchmarks.incidents.causes import LOOK, Incident, Served
 from benchmarks.incidents.playing import HERE, Played
 from benchmarks.incidents.service import Unit
 from twokey.domain.control import State
@@ -20,8 +21,10 @@ from twokey.domain.guardrail import VerdictStatus, alpha_by_guardrail, judge
 from twokey.domain.operation import AddRule, Effect, apply_all, effect, reverse_all
 from twokey.domain.stages import split_plans
 from twokey.domain.telemetry import Scope, Window
+from twokey.domain.triage.replay import neighbourhood
 from twokey.engine import evaluate
 
+NEGATIVE = (*causes.NEGATIVE, *shop.NEGATIVE)
 RECENT_MINUTES = 60
 ENOUGH, STRAY = 0.95, 0.1
 
@@ -34,62 +37,86 @@ class Answer:
     confidence: float = 0.0
 
 
-@dataclass(frozen=True)
-class Score:
-    """One case's marks; None where a mark does not apply."""
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One case's marks; None where a mark does not apply.
+
+    `named`: the assistant suspects a flag. `right`: what it says of who is guilty is so. `drafted` is what it
+    recommends, with whether that suffices and whether it strays.
+    """
 
     kind: str
+    seed: int
     negative: bool
     evidence: bool
+    named: bool
+    right: bool
     first: bool | None = None
     among_three: bool | None = None
     cohort: bool | None = None
     narrowest: bool | None = None
+    suffices: bool | None = None
+    strays: bool | None = None
     reverses: bool | None = None
     widens: bool = False
     abstains: bool | None = None
     confidence: float = 0.0
     seconds: float = 0.0
+    says: str = ""
 
 
 def score(played: Played) -> Score:
     """The marks of the analyst's own finding."""
     incident, finding = played.incident, played.finding
-    answer = Answer(tuple(each.flag for each in finding.suspects), finding.confidence)
-    base = score_answer(played, answer)
     operations = finding.operations
     after = apply_all(played.state, operations) if operations else played.state
-    widens = bool(operations) and effect(played.state, after).effect is not Effect.NARROWS
-    reverses = None
-    if operations:
-        restored = apply_all(after, reverse_all(played.state, operations))
-        reverses = restored.snapshot().flags == played.state.snapshot().flags
-    found = {**base.__dict__, "widens": widens, "reverses": reverses, "seconds": played.seconds}
-    if base.negative:
-        found["abstains"] = not operations or _narrows_only(incident, played)
-    elif base.evidence and finding.suspects:
-        found["cohort"] = _cohort_of(played) == incident.truth.cohort
-        found["narrowest"] = bool(operations) and not widens and _suffices(played, after) and not _strays(played, after)
-    elif base.evidence:
-        found["cohort"] = found["narrowest"] = False
-    return Score(**found)
+    base = score_answer(played, Answer(tuple(each.flag for each in finding.suspects), finding.confidence))
+    found = msgspec.structs.replace(
+        base,
+        seconds=round(played.seconds, 3),
+        widens=bool(operations) and effect(played.state, after).effect is not Effect.NARROWS,
+        reverses=_reverses(played, after) if operations else None,
+        says=f"{finding.recommendation} {finding.title}: {finding.summary}",
+    )
+    if incident.kind in NEGATIVE:
+        right = not operations or _narrows_only(incident, played)
+        return msgspec.structs.replace(found, abstains=right, right=right)
+    if not base.evidence:
+        return found
+    before, moved = _under(played, played.state), _under(played, after)
+    suffices, strays = _suffices(before, moved), _strays(before, moved, incident.truth.blunt)
+    return msgspec.structs.replace(
+        found,
+        cohort=bool(finding.suspects) and _cohort_of(played) == incident.truth.cohort,
+        suffices=suffices,
+        strays=strays,
+        narrowest=suffices and not strays and not found.widens,
+    )
 
 
 def score_answer(played: Played, answer: Answer) -> Score:
     """The marks that any assistant's list of suspects can have."""
     incident = played.incident
     negative = incident.kind in NEGATIVE
-    if negative:
-        return Score(incident.kind, True, False, abstains=not answer.suspects, confidence=answer.confidence)
-    evidence = has_evidence(played)
-    return Score(
-        incident.kind,
-        False,
-        evidence,
-        first=bool(answer.suspects) and answer.suspects[0] in incident.truth.flags,
-        among_three=any(each in incident.truth.flags for each in answer.suspects[:3]),
+    first = bool(answer.suspects) and answer.suspects[0] in incident.truth.flags
+    found = Score(
+        kind=incident.kind,
+        seed=incident.seed,
+        negative=negative,
+        evidence=not negative and has_evidence(played),
+        named=bool(answer.suspects),
+        right=not answer.suspects if negative else first,
         confidence=answer.confidence,
     )
+    if negative:
+        return msgspec.structs.replace(found, abstains=not answer.suspects)
+    three = any(each in incident.truth.flags for each in answer.suspects[:3])
+    return msgspec.structs.replace(found, first=first, among_three=three)
+
+
+def _reverses(played: Played, after: State) -> bool:
+    """Whether the reverse of what is drafted restores what every flag serves."""
+    restored = apply_all(after, reverse_all(played.state, played.finding.operations))
+    return restored.snapshot().flags == played.state.snapshot().flags
 
 
 def has_evidence(played: Played) -> bool:
@@ -145,49 +172,32 @@ def _customers(played: Played) -> list[tuple[Unit, Served]]:
 
 
 def _under(played: Played, state: State) -> list[_Unit]:
+    """The last hour's units, and what they would be served of the flags that an action could move."""
+    moved = {each.flag for each in played.finding.operations if each.flag} | set(played.incident.truth.flags)
+    keys = {key for flag in moved for key in neighbourhood(state, flag).controls}
     snapshot, found = state.snapshot(), []
     baselines = {flag: state.controls[flag].flag.baseline for flag in played.incident.truth.flags}
     for unit, met in _customers(played):
-        served = {key: evaluate(snapshot, key, unit.context).variation or "" for key in met}
+        served = {key: evaluate(snapshot, key, unit.context).variation or "" for key in met if key in keys}
         guilty = any(served.get(flag, baseline) != baseline for flag, baseline in baselines.items())
         found.append(_Unit(played.incident.harmed(unit, served), guilty, served))
     return found
 
 
-def _suffices(played: Played, after: State) -> bool:
+def _suffices(before: list[_Unit], moved: list[_Unit]) -> bool:
     """Whether nearly nobody is harmed any more."""
-    were = sum(each.harmed for each in _under(played, played.state))
-    still = sum(each.harmed for each in _under(played, after))
+    were, still = (sum(each.harmed for each in units) for units in (before, moved))
     return were > 0 and were - still >= ENOUGH * were
 
 
-def _strays(played: Played, after: State) -> bool:
+def _strays(before: list[_Unit], moved: list[_Unit], blunt: bool) -> bool:
     """Whether it takes something from more than a few units that are not harmed.
 
-    What two flags do together no rule can tell apart: there it may take one of them from everybody.
+    What no single rule can tell apart (`Truth.blunt`) may be taken from everybody who gets the guilty candidate.
     """
-    before, moved = _under(played, played.state), _under(played, after)
-    together = len(played.incident.truth.flags) > 1
     well = [
         one.served != other.served
         for one, other in zip(before, moved, strict=True)
-        if not one.harmed and not (together and one.guilty)
+        if not one.harmed and not (blunt and one.guilty)
     ]
     return sum(well) > STRAY * max(1, sum(each.harmed for each in before))
-
-
-# ---------------------------------------------------------------- all together
-
-
-def share(marks: Sequence[bool | None]) -> float:
-    """The part that is right of those to which the mark applies."""
-    known = [each for each in marks if each is not None]
-    return sum(known) / len(known) if known else math.nan
-
-
-def calibration(scores: Sequence[Score]) -> float:
-    """Mean squared distance of confidence from being right (Brier's score), over answers that name a control."""
-    named = [each for each in scores if not each.negative and each.evidence and each.first is not None]
-    return (
-        sum((each.confidence - float(each.first or False)) ** 2 for each in named) / len(named) if named else math.nan
-    )

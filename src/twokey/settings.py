@@ -11,7 +11,8 @@ class Provider:
     """An OpenID provider that people may sign in by, and this server as its client.
 
     `issuer` as the provider's own document names it. `name` stands on the button; without it the provider's host does.
-    `create` adds those whom nobody here knows, without roles.
+    `create` adds those whom nobody here knows, without roles. `agents` is the project and environment that agents come
+    into by its access tokens, if they do.
     """
 
     issuer: str
@@ -19,6 +20,7 @@ class Provider:
     secret: str = field(default="", repr=False)
     name: str = ""
     create: bool = False
+    agents: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,10 @@ class Settings:
     Of clients that evaluate here (OFREP): `origins` are the web origins whose pages may ask, `*` for any; `evaluations`
     is how many requests a minute one token may make, `visible_evaluations` how many one address may make with a client
     key; `record_evaluations` keeps what single evaluations served as exposures.
+
+    Of agents that come over HTTP (MCP): `public_url` is the address at which this server is reached, and which tokens
+    for it are made for; `agent_hosts` are further names that it is called by, `agent_origins` the web origins whose
+    pages may ask; `agent_calls` is how many requests a minute one token may make.
     """
 
     data: Path = field(default_factory=lambda: Path("twokey-data"))
@@ -66,6 +72,10 @@ class Settings:
     evaluations: int = 3_000_000
     visible_evaluations: int = 6_000
     record_evaluations: bool = False
+    public_url: str = ""
+    agent_hosts: tuple[str, ...] = ()
+    agent_origins: tuple[str, ...] = ()
+    agent_calls: int = 600
 
     @property
     def database_url(self) -> str:

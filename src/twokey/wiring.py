@@ -9,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -48,7 +49,7 @@ from twokey.steps import (
 from twokey.steps.manage_access import set_up
 from twokey.surfaces.app import Doors, create_app
 from twokey.surfaces.hub import Hub, make_ready
-from twokey.surfaces.services import Elsewhere, Evaluating, Services
+from twokey.surfaces.services import Agents, Elsewhere, Evaluating, Services
 from twokey.worker import Work, Worker
 
 MINIMUM_PASSWORD = 12
@@ -106,6 +107,7 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
     telemetry = _telemetry(settings)
     keepers = tuple(keeper(each) for each in settings.checkpoint_to)
     signer = FileSigner(settings.data, settings.audit_name, exported=bool(keepers))
+    runbooks = FolderRunbooks(settings.runbooks) if settings.runbooks else None
     services = Services(
         store=store,
         telemetry=telemetry,
@@ -124,8 +126,14 @@ def build(settings: Settings, clock: Clock = system.utc_now) -> Server:
             visible_per_minute=settings.visible_evaluations,
             record=settings.record_evaluations,
         ),
+        agents=Agents(
+            address=_address(settings),
+            hosts=settings.agent_hosts,
+            origins=settings.agent_origins,
+            per_minute=settings.agent_calls,
+        ),
+        runbooks=runbooks,
     )
-    runbooks = FolderRunbooks(settings.runbooks) if settings.runbooks else None
     work = jobs_of(store, telemetry, signer, keepers, settings.monitor, settings.keep_days, runbooks)
     owner = f"{os.getpid()}-{random.token_hex(4)}"
     workers = tuple(Worker(store, clock, work, f"{owner}-{index}") for index in range(settings.workers))
@@ -161,6 +169,17 @@ def _png(svg: str) -> bytes:
     return png(svg)
 
 
+def _address(settings: Settings) -> str:
+    """The public address, checked. Raises Invalid."""
+    parts = urlsplit(settings.public_url)
+    plain = not (parts.path.strip("/") or parts.query or parts.fragment or parts.username)
+    if settings.public_url and not (parts.scheme in ("http", "https") and parts.hostname and plain):
+        raise Invalid("public_url", f"is `{settings.public_url}`", "an address such as https://twokey.example.com")
+    if settings.provider and settings.provider.agents and not settings.public_url:
+        raise Invalid("public_url", "is missing", "the address that the identity provider makes agents' tokens for")
+    return settings.public_url.rstrip("/")
+
+
 def _elsewhere(settings: Settings) -> Elsewhere | None:
     chosen = settings.provider
     if chosen is None:
@@ -171,7 +190,7 @@ def _elsewhere(settings: Settings) -> Elsewhere | None:
         provider = OpenIdProvider(chosen.issuer, chosen.client_id, chosen.secret, chosen.name)
     except Unproven as error:
         raise Invalid("oidc_issuer", error.reason, "an https address") from None
-    return Elsewhere(provider=provider, create=chosen.create)
+    return Elsewhere(provider=provider, create=chosen.create, agents=chosen.agents)
 
 
 def jobs_of(

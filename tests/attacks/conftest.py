@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.attacks.hostile import Tally
 from tests.support.server import Doors
 from tests.support.stores import *  # noqa: F403
 from tests.support.world import World
@@ -32,3 +33,9 @@ def server(world: World) -> Doors:
 @pytest.fixture
 def any_server(any_world: World) -> Doors:
     return Doors(any_world)
+
+
+@pytest.fixture
+def tally(request: pytest.FixtureRequest) -> Tally:
+    """Counts what was tried, holds it to what must be none, and has it printed where the run ends."""
+    return Tally(request)

@@ -135,6 +135,7 @@ def proposal(**changes: Any) -> dict[str, Any]:
         gate=GATE,
         keys=[key("support_ai_platform_owner", "mona"), key("release_manager", yours=True)],
         gaps=[GAP], evidence={"evidence-1": DIGEST}, finding="finding-1", plan=None,
+        rests_on="1,400 distinct units of the candidate and 1,300 of the baseline (p95)", footings=[],
         blast_radius=m.BlastRadiusView(
             sampled_units=2000, since=ago(60), until=NOW, changed_units=188, share_before=0.1, share_after=0.006,
             transitions=[
@@ -237,7 +238,7 @@ def case(**changes: Any) -> dict[str, Any]:
     view = m.CaseView(
         **case_row(),
         steps=[step(at, name) for at, name in enumerate(STEPS)],
-        signal_list=[signal], finding=finding, opinions=[],
+        signal_list=[signal], finding=finding, opinions=[opinion()],
         tiles=[
             m.Tile(
                 guardrail="p95 latency", metric="latency", value=3120, text="3,120 ms", limit_text="limit 2,500 ms",
@@ -259,6 +260,39 @@ def case(**changes: Any) -> dict[str, Any]:
         decision=None, may_close=["no_action", "resolved_by_itself"], why_not_close="",
     )  # fmt: skip
     return m.CaseView.model_validate(view.model_dump() | changes).model_dump(mode="json")
+
+
+def opinion() -> m.OpinionView:
+    """A model's finding that differs from the analyst's, with a figure that nothing supports."""
+    finding = m.FindingView(
+        id="finding-2", author="token-2m9qa3xv4b7k", at=ago(8), summary="The candidate is 70 % slower.",
+        recommendation="exclude", reason="plan `pro` alone is slow", confidence=0.7,
+        suspects=[
+            m.SuspectView(
+                flag="support_answer_profile", surface="retrieval", variation="reranker_v2", rule="pro-10",
+                cohort={"plan": ["pro"]}, confidence=0.7, because="the others are quiet",
+            )
+        ],
+        citations=[
+            m.CitationView(
+                evidence="evidence-1", path="p95", value=3120, says="p95 is 3,120 ms", supported=True, why_not=""
+            )
+        ],
+        gaps=[], lower_rungs=[], warnings=[], steps=[],
+    )  # fmt: skip
+    provenance = m.ProvenanceView(
+        provider="anthropic", model="model-1", prompt=DIGEST, answer=DIGEST, requests=4, input_tokens=20_400,
+        output_tokens=1_210, seconds=8.4,
+    )  # fmt: skip
+    return m.OpinionView(
+        finding=finding, provenance=provenance, unsupported=[m.UnsupportedView(field="summary", text="70 %")],
+        compared=True,
+        differences=[
+            m.DifferenceView(about="recommendation", analyst="reduce_to_internal", other="exclude"),
+            m.DifferenceView(about="cohort", analyst="plan enterprise, pro", other="plan pro"),
+        ],
+        proposal="proposal-4b7k2m9qa3xv",
+    )  # fmt: skip
 
 
 def series() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Node, and what `package-lock.json` names, for clients in JavaScript.
+"""Node, and what a folder's `package-lock.json` names, for clients in JavaScript.
 
 Node on PATH is used where it is new enough, otherwise the wheel that also builds the control room. What the lock file
 names is installed into `node_modules` when that is missing or older. Nothing of this skips: a machine that can install
@@ -27,18 +27,18 @@ PATIENCE = 300
 
 
 @functools.cache
-def npm() -> list[str]:
-    """The command that runs npm; after it, everything of the lock file is installed."""
-    found = hatch_build._system_npm(HERE) or hatch_build._wheel_npm() or _from_the_wheel()
-    if not hatch_build._installed(HERE):
-        _run([*found, "ci", "--ignore-scripts"])
+def npm(folder: Path = HERE) -> list[str]:
+    """The command that runs npm; after it, everything of the folder's lock file is installed."""
+    found = hatch_build._system_npm(folder) or hatch_build._wheel_npm() or _from_the_wheel()
+    if not hatch_build._installed(folder):
+        _run([*found, "ci", "--ignore-scripts"], folder)
     return found
 
 
 @functools.cache
-def node() -> str:
-    """The program that runs JavaScript."""
-    first = npm()[0]
+def node(folder: Path = HERE) -> str:
+    """The program that runs JavaScript, new enough for what the folder holds."""
+    first = npm(folder)[0]
     beside = shutil.which("node") if Path(first).name == "npm" else first
     assert beside is not None
     return beside

@@ -39,6 +39,11 @@ BREACHES = [
     ("doors-without-stores", "surfaces/planted.py", "from sqlalchemy import select"),
     ("assistants-draft", "surfaces/mcp_server/planted.py", "from twokey.steps import apply_change"),
     ("assistants-draft", "surfaces/mcp_server/planted.py", "from twokey.steps import publish"),
+    ("assistant-process", "assistant/planted.py", "from twokey.steps import submit_finding"),
+    ("assistant-process", "assistant/planted.py", "def late():\n    import sqlalchemy"),
+    ("assistant-process", "assistant/planted.py", "from cryptography.hazmat.primitives.asymmetric import ed25519"),
+    ("model-library", "cli/planted.py", "import pydantic_ai"),
+    ("model-library", "surfaces/planted.py", "from openai import OpenAI"),
 ]
 
 

@@ -8,15 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.world import ENVIRONMENT, FLAG, PRESENT, PROJECT, START, World, alert
+from tests.support.world import (
+    ENVIRONMENT,
+    FLAG,
+    PRESENT,
+    PROJECT,
+    START,
+    World,
+    alert,
+    plain_control,
+    support_control,
+)
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.check import Phase
 from twokey.domain.decision import Choice, Decision
 from twokey.domain.errors import Conflict
+from twokey.domain.evidence import EvidenceKind
 from twokey.domain.finding import Recommendation, ground
-from twokey.domain.operation import Effect
+from twokey.domain.operation import Effect, SetEnabled
 from twokey.domain.proposal import Proposal, ProposalStatus
 from twokey.domain.signal import SignalStatus
+from twokey.engine.flag import Prerequisite
 from twokey.steps.check_evidence import check
 from twokey.steps.close_case import close
 from twokey.steps.receive_signal import Outcome, receive
@@ -72,6 +84,34 @@ def test_an_alert_becomes_a_case_a_finding_and_the_narrowest_proposal(world: Wor
     with world.store.read() as uow:
         (before,) = uow.checks.where(case=case.id)
     assert before.phase is Phase.BEFORE
+
+
+def test_a_finding_cites_the_audit_entry_of_the_change_that_it_suspects(world: World) -> None:
+    a_harmful_rollout(world)
+    with world.store.read() as uow:
+        (finding,) = uow.findings.where(case=the_case(world).id)
+        (cited,) = [
+            each for each in uow.evidence.where(case=finding.case, limit=500) if each.kind is EvidenceKind.AUDIT
+        ]
+        (entry,) = uow.audit.entries(start=int(cited.body["entry"]), limit=1)
+    assert (entry.hash, entry.happening.subject) == (cited.body["hash"], cited.body["change"])
+    assert entry.happening.action == cited.body["action"] == "change.apply"
+    assert f"(audit entry {entry.index}, by system)" in finding.summary
+    assert cited.id in finding.evidence
+
+
+def test_what_would_be_served_in_its_place_is_drafted_off_with_it_and_nothing_widens(tmp_path: Path) -> None:
+    """To take the harmful profile back alone would serve everybody an older feature that waits for its baseline."""
+    waiting = plain_control("old_answers", prerequisites=(Prerequisite(flag=FLAG, variations=("baseline",)),))
+    world = World(tmp_path, support_control(), waiting)
+    a_harmful_rollout(world)
+    proposal = the_proposal(world)
+    assert proposal.effect is Effect.NARROWS
+    assert {each.flag for each in proposal.operations if isinstance(each, SetEnabled)} == {FLAG, "old_answers"}
+    for who in (world.mara, world.ines):
+        approve(world.store, who, proposal.id, proposal.digest, PRESENT)
+    assert the_proposal(world).status is ProposalStatus.APPLIED
+    world.close()
 
 
 def test_nothing_changes_before_both_keys_are_turned(world: World) -> None:

@@ -19,7 +19,7 @@ import httpx
 from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, initial_state
 from twokey.adapters import system
 from twokey.domain.control import Control
-from twokey.domain.identity import SYSTEM, ActorKind, Scope, User
+from twokey.domain.identity import AGENT_SCOPES, SYSTEM, ActorKind, Scope, User
 from twokey.domain.policy import Environment
 from twokey.settings import Settings
 from twokey.steps.manage_access import TokenRequest, create_token, create_user
@@ -60,6 +60,19 @@ def eventually(look: Callable[[], T | None], *, seconds: float = 30.0, what: str
         if time.monotonic() > end:
             raise AssertionError(f"{what} did not happen within {seconds:g} seconds")
         time.sleep(0.1)
+
+
+def agent_token(name: str = "agent") -> TokenRequest:
+    """An assistant's token, as a person would ask for it."""
+    return TokenRequest(
+        name=name,
+        kind=ActorKind.AGENT,
+        scopes=AGENT_SCOPES,
+        project=PROJECT,
+        environment=ENVIRONMENT,
+        expires_at=None,
+        on_behalf_of="mara",
+    )
 
 
 class ServerProcess:
@@ -104,6 +117,7 @@ class ServerProcess:
                 expires_at=None,
             )
             self.tokens[name] = create_token(store, system, SYSTEM, wanted)[1]
+        self.tokens["agent"] = create_token(store, system, SYSTEM, agent_token())[1]
         store.close()
 
     def start(self) -> ServerProcess:

@@ -14,10 +14,11 @@ from twokey.adapters import factors, system
 from twokey.adapters.raster import png
 from twokey.adapters.signing import FileSigner
 from twokey.domain.identity import SYSTEM, ActorKind, Scope
+from twokey.ports import Runbooks
 from twokey.steps.manage_access import TokenRequest, create_token
 from twokey.surfaces.app import create_app
 from twokey.surfaces.hub import Hub
-from twokey.surfaces.services import Elsewhere, Evaluating, Services
+from twokey.surfaces.services import Agents, Elsewhere, Evaluating, Services
 
 
 class Doors:
@@ -31,6 +32,8 @@ class Doors:
         secure: bool = False,
         elsewhere: Elsewhere | None = None,
         secrets: Any = system,
+        agents: Agents | None = None,
+        runbooks: Runbooks | None = None,
         **evaluating: Any,
     ) -> None:
         self.world, self.hub = world, Hub(world.store)
@@ -46,6 +49,8 @@ class Doors:
             hub=self.hub,
             png=png,
             ofrep=Evaluating(**evaluating),
+            agents=agents or Agents(),
+            runbooks=runbooks,
         )
         self.app = create_app(services)
 

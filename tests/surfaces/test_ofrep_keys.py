@@ -27,8 +27,8 @@ from twokey.steps.manage_access import TokenRequest, create_token, revoke_token
 from twokey.steps.review_proposal import approve
 from twokey.surfaces.hub import Hub
 from twokey.surfaces.ofrep.book import Books
-from twokey.surfaces.ofrep.pace import Pace
 from twokey.surfaces.ofrep.tickets import PERIOD, Ticket, read_ticket, ticket_for
+from twokey.surfaces.pace import Pace
 
 BULK = "/ofrep/v1/evaluate/flags"
 ASK = {"context": {"targetingKey": "u-1", "conversation": "c-1", "plan": "pro"}}

@@ -161,6 +161,56 @@ export const finding = {
   ],
 };
 
+/** Another assistant, which would go less far and invents a figure. */
+export const opinions = [
+  {
+    finding: {
+      ...finding,
+      id: 'finding-8t1r5v3n7b2c',
+      author: 'token-5n2x8c1v4b7m',
+      at: ago(27),
+      summary:
+        'The new reranker answers later than the baseline for paying plans: p95 3,180 ms, which is 2.4 times what it was.',
+      recommendation: 'reduce_percentage',
+      reason: 'The breach began with the raise. A lower share bounds the harm while the search team looks.',
+      confidence: 0.7,
+      suspects: [{ ...finding.suspects[0], confidence: 0.7, because: 'it was raised just before the breach' }],
+      citations: [
+        finding.citations[0],
+        {
+          evidence: 'ev-7q2m4k9x1c5d',
+          path: 'verdicts.1.candidate_value',
+          value: 0.12,
+          says: 'corrections of the candidate are at 12 %',
+          supported: false,
+          why_not: 'it says `0.098` there',
+        },
+      ],
+      gaps: [],
+      lower_rungs: [],
+      warnings: [],
+      steps: [],
+    },
+    provenance: {
+      provider: 'anthropic',
+      model: 'claude-sonnet-5',
+      prompt: `sha256:${'3f'.repeat(32)}`,
+      answer: `sha256:${'a9'.repeat(32)}`,
+      requests: 4,
+      input_tokens: 18420,
+      output_tokens: 911,
+      seconds: 11.3,
+    },
+    unsupported: [{ field: 'summary', text: '2.4 times' }],
+    compared: true,
+    differences: [
+      { about: 'recommendation', analyst: 'reduce_to_internal', other: 'reduce_percentage' },
+      { about: 'cohort', analyst: 'plan enterprise, pro', other: 'everyone' },
+    ],
+    proposal: null,
+  },
+];
+
 export const signals = [
   {
     id: 'sig-4m8q1k2x7c9d',

@@ -89,6 +89,8 @@ export function fresh(empty = false) {
     ],
     gaps: data.gaps,
     evidence: { 'ev-7q2m4k9x1c5d': sha('ev1') },
+    rests_on: '1,400 distinct units of the candidate and 1,300 of the baseline (p95_latency)',
+    footings: [],
     finding: data.finding.id,
     blast_radius: data.blastRadius,
     base_revision: 18,
@@ -335,6 +337,7 @@ export function caseView(state) {
     })),
     signal_list: data.signals,
     finding: data.finding,
+    opinions: data.opinions,
     tiles: data.tiles(Boolean(state.change)),
     gaps: data.gaps,
     evidence: [
@@ -422,6 +425,16 @@ export const hostileCase = () => ({
     },
   ],
   finding: null,
+  opinions: [
+    {
+      finding: { ...data.opinions[0].finding, summary: data.HOSTILE, reason: data.HOSTILE, suspects: [], citations: [] },
+      provenance: { ...data.opinions[0].provenance, model: data.HOSTILE, provider: data.HOSTILE },
+      unsupported: [{ field: 'summary', text: data.HOSTILE }],
+      compared: false,
+      differences: [{ about: data.HOSTILE, analyst: data.HOSTILE, other: data.HOSTILE }],
+      proposal: null,
+    },
+  ],
   tiles: [],
   gaps: [],
   evidence: [],

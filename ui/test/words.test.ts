@@ -3,7 +3,7 @@ import type { ProposalView } from '../src/api/types';
 import { pageBefore } from '../src/lib/pages';
 import { parts } from '../src/lib/prose';
 import { stepsOf } from '../src/lib/steps';
-import { capital, confidence, effectWord, proposalStatus, severity, shortDigest } from '../src/lib/words';
+import { agreement, capital, confidence, effectWord, proposalStatus, severity, shortDigest } from '../src/lib/words';
 
 describe('words', () => {
   it('that are not known are shown as they came', () => {
@@ -21,6 +21,13 @@ describe('words', () => {
     expect(capital('operation.op: no')).toBe('operation.op: no');
     expect(capital('refused. Again')).toBe('Refused. Again');
     expect(capital('')).toBe('');
+  });
+
+  it('say what a second opinion amounts to', () => {
+    expect(agreement(false, 0).text).toBe('nothing to compare with yet');
+    expect(agreement(true, 0)).toEqual({ text: 'would do the same', tone: 'safe' });
+    expect(agreement(true, 1).text).toBe('differs on one point');
+    expect(agreement(true, 3)).toEqual({ text: 'differs on 3 points', tone: 'waiting' });
   });
 
   it('say confidence twice', () => {

@@ -5,6 +5,8 @@ Rules kept here:
   and, where the provider sends one, the answer's `iss` (RFC 9207), so that no other provider is mixed in;
 - an ID token counts when its signature fits a key of the provider, by an asymmetric algorithm, and it was made for us
   (`aud`, `azp`), for this journey (`nonce`), and is not over;
+- an agent's access token (RFC 9068) counts when it says of itself that it is one (`at+jwt`), names this very audience,
+  and ends within a day; a stranger's token has the provider's keys read anew once a minute at most;
 - what does not fit is `Unproven`, with a reason for the log; the person hears no details;
 - everything travels by TLS, or to this very machine.
 """
@@ -27,7 +29,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from twokey.domain.elsewhere import Setting, Unproven, Voucher
+from twokey.domain.elsewhere import MOST_MANDATE, Mandate, Setting, Unproven, Voucher
 
 ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA", "RS384", "RS512", "ES384", "ES512", "PS384", "PS512"]
 """No `none`, and none whose key is a shared secret."""
@@ -37,6 +39,9 @@ KEPT = 3600.0
 PATIENCE = 10.0
 LEEWAY = 60
 """Seconds by which two clocks may differ."""
+ACCESS_TOKEN = {"at+jwt", "application/at+jwt"}
+ANEW = 60.0
+"""Seconds between two readings of the keys that strangers' tokens may cause."""
 
 
 class OpenIdProvider:
@@ -44,11 +49,12 @@ class OpenIdProvider:
 
     def __init__(self, issuer: str, client_id: str, secret: str = "", name: str = "") -> None:
         self.name = name or urlsplit(issuer).hostname or issuer
-        self._issuer, self._client_id, self._secret = issuer, client_id, secret
+        self.issuer = self._issuer = issuer
+        self._client_id, self._secret = client_id, secret
         self._lock = Lock()
         self._known: dict[str, Any] = {}
         self._keys: KeySet | None = None
-        self._read_at = 0.0
+        self._read_at = self._keys_read_at = 0.0
         _check_channel(issuer)
 
     def begin(self, callback: str, after: str, *, anew: bool, link: str) -> tuple[Setting, str]:
@@ -126,13 +132,43 @@ class OpenIdProvider:
             raise ValueError("it was made for somebody else")
         return claims
 
-    def _decoded(self, token: str) -> jwt.Token:
-        """The token, if a key of the provider signed it; an unknown key has the keys read anew, once."""
+    def mandate(self, token: str, audience: str, now: datetime) -> Mandate:
+        """What an access token that the provider made for this audience says. Raises Unproven."""
+        try:
+            decoded = self._decoded(token, patient=True)
+            self._check_mandate(decoded, audience, now)
+        except (JoseError, ValueError, TypeError, KeyError) as error:
+            raise Unproven(f"the access token does not hold: {error}"[:300]) from None
+        said = decoded.claims
+        return Mandate(
+            subject=f"{self._issuer} {said['sub']}",
+            client=said["client_id"],
+            scopes=frozenset(str(said.get("scope", "")).split()),
+        )
+
+    def _check_mandate(self, token: jwt.Token, audience: str, now: datetime) -> None:
+        claims = token.claims
+        if str(token.header.get("typ", "")).lower() not in ACCESS_TOKEN:
+            raise ValueError("it is no access token")
+        wanted: Any = {name: {"essential": True} for name in ("sub", "client_id", "exp", "iat")}
+        wanted |= {"iss": {"essential": True, "value": self._issuer}, "aud": {"essential": True, "value": audience}}
+        jwt.JWTClaimsRegistry(now=int(now.timestamp()), leeway=LEEWAY, **wanted).validate(claims)
+        if not all(isinstance(claims[name], str) and claims[name] for name in ("sub", "client_id")):
+            raise ValueError("it names nobody")
+        if claims["exp"] > (now + MOST_MANDATE).timestamp():
+            raise ValueError("it lasts too long")
+
+    def _decoded(self, token: str, *, patient: bool = False) -> jwt.Token:
+        """The token, if a key of the provider signed it; an unknown key has the keys read anew, once.
+
+        Who is `patient` bears that they were read just now, and are not read again for every stranger.
+        """
+        fresh = self._keys is not None and time.monotonic() - self._keys_read_at < ANEW
         for anew in (False, True):
             try:
                 return jwt.decode(token, self._key_set(anew=anew), algorithms=ALGORITHMS)
             except (JoseError, ValueError):
-                if anew:
+                if anew or (patient and fresh):
                     raise
         raise AssertionError
 
@@ -153,6 +189,7 @@ class OpenIdProvider:
         with self._lock:
             if self._keys is None or anew:
                 self._keys = KeySet.import_key_set(self._ask("GET", address))  # type: ignore[arg-type]
+                self._keys_read_at = time.monotonic()
             return self._keys
 
     def _ask(self, method: str, address: str, **more: Any) -> dict[str, Any]:

@@ -60,6 +60,10 @@ class Listening:
     evaluations: int = 3_000_000
     visible_evaluations: int = 6_000
     record_evaluations: bool = False
+    public_url: str = ""
+    agent_hosts: tuple[str, ...] = ()
+    agent_origins: tuple[str, ...] = ()
+    agent_calls: int = 600
 
 
 @dataclass(frozen=True)

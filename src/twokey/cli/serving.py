@@ -78,6 +78,34 @@ OidcName = Annotated[str, typer.Option(envvar="TWOKEY_OIDC_NAME", help="What peo
 OidcCreate = Annotated[
     bool, typer.Option("--oidc-create", envvar="TWOKEY_OIDC_CREATE", help="Add whom nobody here knows, without roles.")
 ]
+OidcAgents = Annotated[
+    str,
+    typer.Option(
+        envvar="TWOKEY_OIDC_AGENTS",
+        help="PROJECT/ENVIRONMENT that agents come into by its access tokens. [default: by tokens of ours alone]",
+    ),
+]
+PublicUrl = Annotated[
+    str,
+    typer.Option(envvar="TWOKEY_PUBLIC_URL", help="The address that people and agents reach this server at."),
+]
+AgentHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="TWOKEY_AGENT_HOSTS",
+        help="A Host that agents may name, repeatable. [default: this machine, --public-url]",
+    ),
+]
+AgentOrigins = Annotated[
+    list[str] | None,
+    typer.Option(
+        envvar="TWOKEY_AGENT_ORIGINS",
+        help="A web origin whose pages are agents, repeatable. [default: this machine, --public-url]",
+    ),
+]
+AgentCalls = Annotated[
+    int, typer.Option(envvar="TWOKEY_AGENT_CALLS", min=1, help="Requests a minute for each agent's token.")
+]
 Origins = Annotated[
     list[str] | None,
     typer.Option(envvar="TWOKEY_ORIGINS", help="A web origin whose pages may evaluate, repeatable. [default: any]"),

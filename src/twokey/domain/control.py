@@ -77,6 +77,10 @@ class Control(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
         """The flag's key."""
         return self.flag.key
 
+    def is_overdue(self, today: date) -> bool:
+        """Whether the day on which somebody wanted to look again is over."""
+        return self.review_date is not None and self.review_date < today
+
     def guardrail(self, key: str) -> Guardrail | None:
         """The guardrail of that key, if the flag has one."""
         return next((each for each in self.guardrails if each.key == key), None)

@@ -63,6 +63,21 @@ class Voucher(msgspec.Struct, frozen=True, kw_only=True):
     shown_at: datetime | None
 
 
+class Mandate(msgspec.Struct, frozen=True, kw_only=True):
+    """What an access token of a provider says: for whom an agent acts here, through which client, and how far.
+
+    `subject` is as in a voucher. `scopes` are whatever the provider gave; what of it counts here is decided here.
+    """
+
+    subject: str
+    client: str
+    scopes: frozenset[str]
+
+
+MOST_MANDATE = timedelta(days=1)
+"""A mandate cannot be revoked here, so none is good for longer."""
+
+
 def username_of(voucher: Voucher) -> str:
     """A username made of what the provider calls the person; empty where nothing is left of it."""
     plain = voucher.username.partition("@")[0].lower()

@@ -22,6 +22,7 @@ class EvidenceKind(StrEnum):
 
     SIGNAL = "signal"
     CHANGE = "change"
+    AUDIT = "audit"
     VERDICT = "verdict"
     EXPOSURE = "exposure"
     COHORT = "cohort"

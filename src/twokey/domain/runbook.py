@@ -18,6 +18,8 @@ WEIGHTS = {"alert": 3.0, "flag": 3.0, "metric": 2.0, "workflow": 2.0, "surface":
 ENOUGH = 2.0
 """The least that a runbook must name of a case."""
 MOST_RUNBOOKS, MOST_STEPS = 2, 12
+MOST_FOUND = 20
+"""So many sections are the answer to a search, at most."""
 _WORD = re.compile(r"[\w.:-]+")
 
 
@@ -58,6 +60,27 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
     runbook: Runbook
     steps: tuple[tuple[str, Step], ...]
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """A section that says what was looked for."""
+
+    runbook: Runbook
+    section: Section
+
+
+def search(runbooks: Sequence[Runbook], words: str) -> tuple[Match, ...]:
+    """The sections that say all of these words: first those that say most of them in their headings, then by place."""
+    wanted = _words(words)
+    found = []
+    for runbook in runbooks:
+        for number, section in enumerate(runbook.sections):
+            above = _words(" ".join((runbook.title, *section.headings)))
+            if wanted and wanted <= above | _words(section.text):
+                rank = (-len(wanted & above), runbook.path, number)
+                found.append((rank, Match(runbook=runbook, section=section)))
+    found.sort(key=lambda pair: pair[0])
+    return tuple(match for _, match in found[:MOST_FOUND])
 
 
 def choose(runbooks: Sequence[Runbook], topic: Topic) -> tuple[Chosen, ...]:

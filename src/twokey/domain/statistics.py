@@ -247,17 +247,47 @@ def interval(above: Test, below: Test, alpha: float, low: float, high: float) ->
     Each end alone errs with probability alpha.
     """
     bar = -math.log(alpha)
-    return _crossing(lambda x: above(x) >= bar, low, high), _crossing(lambda x: below(x) < bar, low, high)
+    return _crossing(lambda x: above(x) - bar, low, high), _crossing(lambda x: bar - below(x), low, high)
 
 
-def _crossing(holds: Callable[[float], bool], low: float, high: float) -> float | None:
-    """Where a condition that holds at `low` and not at `high` stops holding; None if it never changes."""
-    if not holds(low) or holds(high):
+PRECISION = 1e-10
+"""How far, relative to it, a bound of an interval may be from where it is."""
+
+
+def _crossing(value: Test, low: float, high: float) -> float | None:
+    """Where a value that is positive at `low` and falls reaches zero; None if it does not between them.
+
+    Inverse quadratic steps where these are safe, halves otherwise: a fifth of the evaluations of halving alone.
+    T. R. Chandrupatla, "A new hybrid quadratic/bisection algorithm for finding the zero of a nonlinear function without
+    using derivatives", Advances in Engineering Software 28 (1997).
+    """
+    scale, back = (math.log, math.exp) if low > 0 else (float, float)
+    a, b = scale(low), scale(high)
+    at_a, at_b = value(low), value(high)
+    if not (at_a >= 0 > at_b):
         return None
-    for _ in range(60):
-        middle = math.sqrt(low * high) if low > 0 else (low + high) / 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
+    part = 0.5
+    for _ in range(100):
+        x = a + part * (b - a)
+        at_x = value(back(x))
+        if (at_x >= 0) == (at_a >= 0):
+            c, at_c = a, at_a
+        else:
+            c, at_c, b, at_b = b, at_b, a, at_a
+        a, at_a = x, at_x
+        least = PRECISION / abs(b - a)
+        if least > 0.5 or at_a == 0:
+            break
+        part = min(1 - least, max(least, _step(a, b, c, at_a, at_b, at_c)))
+    return back(a if at_a >= 0 else b)
+
+
+def _step(a: float, b: float, c: float, at_a: float, at_b: float, at_c: float) -> float:
+    """How far from `a` towards `b` the next look is: by inverse quadratic interpolation where it will not stray."""
+    place, height = (a - b) / (c - b), (at_a - at_b) / (at_c - at_b)
+    if not (height * height < place and (1 - height) ** 2 < 1 - place):
+        return 0.5
+    return at_a / (at_b - at_a) * at_c / (at_b - at_c) + (c - a) / (b - a) * at_a / (at_c - at_a) * at_b / (at_c - at_b)
 
 
 def split_alpha(weights: Mapping[str, float], alpha: float) -> dict[str, float]:

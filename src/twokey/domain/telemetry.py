@@ -13,6 +13,7 @@ Rules every implementation keeps (one conformance suite holds them):
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -208,6 +209,12 @@ class Telemetry(Protocol):
 
     def add_change(self, scope: Scope, event: ChangeEvent, *, source: str, received_at: datetime) -> RecordedChange:
         """Keep one change event; the same event from the same source is kept once."""
+
+    def first(self) -> AbstractContextManager[None]:
+        """What is read within goes before batches that wait to be written, where both share a machine.
+
+        Intake waits only for a moment, however long the reading takes.
+        """
 
     def arms(
         self,

@@ -16,9 +16,17 @@ class AuditLog(Protocol):
         ...
 
     def entries(
-        self, *, start: int = 0, limit: int = 1000, case: str | None = None, newest_first: bool = False
+        self,
+        *,
+        start: int = 0,
+        limit: int = 1000,
+        case: str | None = None,
+        subject: str | None = None,
+        place: tuple[str, str] | None = None,
+        before: int | None = None,
+        newest_first: bool = False,
     ) -> tuple[Entry, ...]:
-        """Entries by index."""
+        """Entries by index; of one case, about one subject, of one place, below an index, where that is said."""
         ...
 
     def erase(self, person: str) -> int:

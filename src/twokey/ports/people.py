@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from twokey.domain.credentials import Passkey, Site
-from twokey.domain.elsewhere import Setting, Voucher
+from twokey.domain.elsewhere import Mandate, Setting, Voucher
 
 
 class Secrets(Protocol):
@@ -74,6 +74,7 @@ class IdentityProvider(Protocol):
     """Somebody else who knows people, and vouches for them. What does not hold raises Unproven."""
 
     name: str
+    issuer: str
 
     def begin(self, callback: str, after: str, *, anew: bool, link: str) -> tuple[Setting, str]:
         """What to remember of a sign-in, and the address that it leads to."""
@@ -81,4 +82,8 @@ class IdentityProvider(Protocol):
 
     def finish(self, setting: Setting, answer: Mapping[str, str], now: datetime) -> Voucher:
         """Whom the provider vouches for at the end of a journey."""
+        ...
+
+    def mandate(self, token: str, audience: str, now: datetime) -> Mandate:
+        """What an access token that it made for this audience says."""
         ...

@@ -66,8 +66,9 @@ def check(store: Store, telemetry: Telemetry, case_id: str, actor: Actor = SYSTE
     """
     with store.read() as uow:
         subject = _subject(uow, uow.cases.get(case_id))
-    verdicts = _verdicts(telemetry, subject)
-    gaps = _gaps(telemetry, subject, verdicts)
+    with telemetry.first():
+        verdicts = _verdicts(telemetry, subject)
+        gaps = _gaps(telemetry, subject, verdicts)
     with store.begin() as uow:
         found = _make(uow, subject, verdicts, gaps)
         _keep(uow, found, actor)

@@ -17,6 +17,7 @@ import msgspec
 
 from twokey.domain.audit import Happening
 from twokey.domain.case import CaseStatus
+from twokey.domain.control import State
 from twokey.domain.drafting import Basis, Draft, compose
 from twokey.domain.errors import Conflict, NotFound, Refused
 from twokey.domain.exposure import BlastRadius
@@ -75,6 +76,15 @@ def draft_all(store: Store, telemetry: Telemetry, actor: Actor, wanted: Sequence
             if now == [each.state.revision for each in bases]:
                 return _commit(uow, actor, wanted, bases)
     raise Conflict("the environment kept changing while this was drafted", remedy="try again")
+
+
+def preview(store: Store, telemetry: Telemetry, actor: Actor, wanted: Draft) -> tuple[State, Proposal]:
+    """What a draft would come to, and the state it was computed on. Nothing is kept. Raises as `draft` does."""
+    _check_reach(actor, wanted.project, wanted.environment)
+    with store.read() as uow:
+        now = uow.now
+    basis = _read(store, telemetry, wanted)
+    return basis.state, compose(wanted, actor, basis, "preview", now)
 
 
 def draft_from_finding(store: Store, telemetry: Telemetry, finding_id: str) -> Proposal | None:

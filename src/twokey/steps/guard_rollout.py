@@ -71,7 +71,8 @@ def look(store: Store, telemetry: Telemetry, id: str) -> GuardedRollout:
         now = uow.now
     if known.rollout.status not in LIVE:
         return known.rollout
-    sight = _see(telemetry, known, now)
+    with telemetry.first():
+        sight = _see(telemetry, known, now)
     with store.begin() as uow:
         current = _known(uow, id)
         if current.rollout.status not in LIVE:

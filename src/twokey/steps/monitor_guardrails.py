@@ -96,7 +96,8 @@ def _firing(uow: UnitOfWork, environment: Environment, control: Control) -> dict
 
 def _alerts(telemetry: Telemetry, watched: Watched, now: datetime) -> Iterator[Alert]:
     guardrails = with_fallback(watched.control.guardrails)
-    verdicts = _verdicts(telemetry, watched, now)
+    with telemetry.first():
+        verdicts = _verdicts(telemetry, watched, now)
     for guardrail in guardrails:
         verdict, known = verdicts.get(guardrail.key), watched.firing.get(guardrail.key)
         if verdict is not None and verdict.status is VerdictStatus.BREACHED and known is None:

@@ -4,7 +4,8 @@ Rules kept here:
 - it moves nothing: not the case's status, not what is checked, not whether the analyst looks; only words are kept;
 - everything that can be computed is: id, author, time, the surface of a suspect, the digests of what is cited;
 - what is cited must be evidence of this case; every figure is read again, and what is not supported is on record;
-- an assistant that submits without end is stopped: people have to read this.
+- an assistant that submits without end is stopped: people have to read this;
+- that a run begins is on record before a model is asked, so that runs that die without a word are counted as well.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from twokey.ports import Store, UnitOfWork
 MOST_FINDINGS = 5
 """Findings of one assistant on one case."""
 MOST_FAILURES = 20
+MOST_RUNS = 10
+"""Runs of one assistant on one case that may begin."""
 
 
 class SuspectClaim(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,11 +97,50 @@ def report_failure(store: Store, actor: Actor, case_id: str, failure: Failure) -
     """Put on record that an assistant has no finding. Raises as `submit` does."""
     with store.begin() as uow:
         case = _case(uow, actor, case_id)
-        mine = [each for each in uow.audit.entries(case=case.id, limit=500) if each.happening.actor["id"] == actor.id]
-        if sum(each.happening.action == "finding.fail" for each in mine) >= MOST_FAILURES:
+        if told(uow, actor, case.id).failures >= MOST_FAILURES:
             raise Refused(f"this token has told of {MOST_FAILURES} failures on the case already")
         detail = {"why": str(failure.why), "summary": failure.summary} | _asked(failure.provenance)
         uow.audit.append(_happening("finding.fail", case, actor, case.id, detail))
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked in a run: provider and model, as the assistant names them."""
+
+    provider: str
+    model: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What an assistant has done on a case so far: runs that began, findings, failures it told of."""
+
+    runs: int
+    findings: int
+    failures: int
+
+
+def begin_run(store: Store, actor: Actor, case_id: str, run: Run) -> None:
+    """Put on record that an assistant begins to look. Raises as `submit` does."""
+    with store.begin() as uow:
+        case = _case(uow, actor, case_id)
+        if told(uow, actor, case.id).runs >= MOST_RUNS:
+            raise Refused(f"{MOST_RUNS} runs of this token began on the case already")
+        detail = {"name": run.model, "assistant": msgspec.to_builtins(run)}
+        uow.audit.append(_happening("finding.begin", case, actor, case.id, detail))
+
+
+def told(uow: UnitOfWork, actor: Actor, case_id: str) -> Told:
+    """What this assistant has done on the case so far."""
+    mine = [
+        each
+        for each in uow.audit.entries(case=case_id, limit=1_000, newest_first=True)
+        if each.happening.actor["id"] == actor.id
+    ]
+    actions = [each.happening.action for each in mine]
+    return Told(
+        runs=actions.count("finding.begin"),
+        findings=uow.findings.count(case=case_id, author=actor.id),
+        failures=actions.count("finding.fail"),
+    )
 
 
 def _case(uow: UnitOfWork, actor: Actor, case_id: str) -> Case:

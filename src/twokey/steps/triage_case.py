@@ -10,13 +10,14 @@ Rules kept here:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
-from twokey.domain.audit import Happening
+from twokey.domain.audit import Entry, Happening
 from twokey.domain.case import Case, CaseStatus
 from twokey.domain.control import Control, State
 from twokey.domain.finding import Finding, ground
@@ -41,6 +42,8 @@ from twokey.domain.triage import (
     asked,
     compare,
     comparing,
+    edits,
+    last_before,
     past_bar,
     separates,
     shortlist,
@@ -173,8 +176,17 @@ class _Collector:
                 for each in observed.measurements
             ),
             by_variation=self._by_variation(control, observed.measurements, plans),
+            audited=self._audited(observed.versions),
             recorded=self.telemetry.contexts(self._scope(observed.flag), window=self.window, limit=REPLAYED),
         )
+
+    def _audited(self, versions: Sequence[Version]) -> tuple[Entry, ...]:
+        """What the audit log has about its last change before the trouble."""
+        edit = last_before(edits(versions), self.moment)
+        if edit is None:
+            return ()
+        with self.store.read() as uow:
+            return uow.audit.entries(subject=edit.version.change, limit=1)
 
     def _cut(
         self,
@@ -269,11 +281,17 @@ class _Collector:
         return self.telemetry.metric_presence(self._scope(control.key), guardrail.metric, window=self.window)
 
     def _attributes(self, control: Control) -> tuple[str, ...]:
-        """Context attributes that cohorts could be cut by: all but the ids that units are assigned by."""
+        """Context attributes that cohorts could be cut by: all but the ids that units are assigned by.
+
+        Of many, those that the flag's own rules ask for, then those that most units have: names that few units carry
+        push nothing out.
+        """
         recorded = self.telemetry.traffic(self._scope(control.key), window=self.window, sample=CONTEXTS)
         units = {"targetingKey", control.flag.unit}
-        names = sorted({name for each in recorded.contexts for name in each if name not in units})
-        return tuple(names[:ATTRIBUTES])
+        had = Counter(name for each in recorded.contexts for name in each if name not in units)
+        own = {clause.attribute for rule in control.flag.rules for clause in rule.clauses}
+        ranked = sorted(had, key=lambda name: (name not in own, -had[name], name))
+        return tuple(sorted(ranked[:ATTRIBUTES]))
 
 
 def _plans(control: Control, versions: Sequence[Version]) -> tuple[StagePlan, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from twokey import __version__
+from twokey.domain.errors import Refused
+from twokey.domain.identity import Actor
+from twokey.steps.record_refusal import Attempt, record
 from twokey.surfaces import change_webhooks, signal_webhooks
 from twokey.surfaces.auth import Authenticator
 from twokey.surfaces.calls import OURS, PROBLEMS, answer
@@ -30,13 +34,16 @@ from twokey.surfaces.http_api import (
     findings,
     flags,
     governance,
+    happenings,
     policy,
     proposals,
     rollouts,
+    runbooks,
     session,
     telemetry,
 )
 from twokey.surfaces.http_errors import MEDIA_TYPE, problem
+from twokey.surfaces.mcp_server.door import ADDRESSES, AgentsDoor
 from twokey.surfaces.ofrep import PREFIX, Ofrep
 from twokey.surfaces.otlp import door as otlp
 from twokey.surfaces.otlp.known import Flags
@@ -53,6 +60,7 @@ AT_ONCE = 16
 """So many of these are taken at once; whoever comes then is asked to come again, so that memory has an end."""
 BUSY = problem(429, "busy", "Too much at once", "more telemetry arrives than is written: send this batch again")
 ROOM = Path(__file__).parent / "control_room"
+log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -80,7 +88,22 @@ def create_app(services: Services) -> Doors:
     authenticator = Authenticator(services)
     app = create_api(services, authenticator)
     headers = (*EVERYWHERE, BY_TLS) if services.secure_cookies else EVERYWHERE
-    return Doors(app, Ofrep(services, authenticator), Stream(services, authenticator), headers)
+    agents = app.state.agents = _agents(services, authenticator, app)
+    return Doors(app, Ofrep(services, authenticator), Stream(services, authenticator), agents, headers)
+
+
+def _agents(services: Services, authenticator: Authenticator, app: FastAPI) -> AgentsDoor:
+    def note(agent: Actor, tool: str, error: Refused) -> None:
+        """Put on record that a tool was refused. Whatever happens here, the agent hears the refusal."""
+        place = {"project": agent.project or "", "environment": agent.environment or ""}
+        try:
+            record(services.store, Attempt(actor=agent, action="refused.tool", subject=tool, **place), error)
+        except Exception:
+            log.exception("a refusal could not be put on record: %r", error)
+
+    elsewhere = services.elsewhere
+    issuer = elsewhere.provider.issuer if elsewhere and elsewhere.agents else None
+    return AgentsDoor(authenticator, app, services.agents, issuer, note)
 
 
 def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
@@ -111,6 +134,8 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
         rollouts,
         experiments,
         findings,
+        happenings,
+        runbooks,
         audit,
         telemetry,
         events,
@@ -132,7 +157,8 @@ def create_api(services: Services, authenticator: Authenticator) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watcher = asyncio.create_task(app.state.services.hub.run())
     try:
-        yield
+        async with app.state.agents.run():
+            yield
     finally:
         watcher.cancel()
         await asyncio.gather(watcher, return_exceptions=True)
@@ -151,7 +177,7 @@ def _ready(request: Request) -> PlainTextResponse:
 
 def _room(path: str) -> Response:
     """A file of the control room; any other path is one of its pages."""
-    if path.startswith(("api/", "signals/", "changes/", "ofrep/", "otlp/", "stream/")):
+    if path.startswith(("api/", "signals/", "changes/", "ofrep/", "otlp/", "stream/", "mcp/", ".well-known/")):
         raise HTTPException(404, "there is no such address")
     file = (ROOM / path).resolve()
     if path and file.is_relative_to(ROOM) and file.is_file():
@@ -173,9 +199,15 @@ class Doors:
     """Sends evaluation and stream requests past the API's machinery, and bounds every body."""
 
     def __init__(
-        self, api: FastAPI, ofrep: Ofrep, stream: Stream, headers: tuple[tuple[bytes, bytes], ...] = EVERYWHERE
+        self,
+        api: FastAPI,
+        ofrep: Ofrep,
+        stream: Stream,
+        agents: AgentsDoor,
+        headers: tuple[tuple[bytes, bytes], ...] = EVERYWHERE,
     ) -> None:
         self._api, self._ofrep, self._stream, self._headers = api, ofrep, stream, headers
+        self._agents = agents
         self._intake = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -207,7 +239,7 @@ class Doors:
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
-            await self._api(scope, receive, send)
+            await self._behind(scope)(scope, receive, send)
             return
         if not scope["path"].startswith(INTAKE):
             await self._take(scope, receive, send, MAX_BODY)
@@ -223,7 +255,11 @@ class Doors:
             too_large = problem(413, "too-large", "Too large", f"the body is larger than {limit} bytes", field="body")
             await _refuse(send, too_large, (b"connection", b"close"))
         else:
-            await self._api(scope, _replay(body, receive), send)
+            await self._behind(scope)(scope, _replay(body, receive), send)
+
+    def _behind(self, scope: Scope) -> FastAPI | AgentsDoor:
+        """Who answers what comes by here: the API, but at the agents' own addresses."""
+        return self._agents if scope["type"] == "http" and scope["path"] in ADDRESSES else self._api
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:

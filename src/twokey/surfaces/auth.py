@@ -21,13 +21,14 @@ from datetime import timedelta
 
 from twokey.domain.approval import Proof
 from twokey.domain.credentials import Given, Site
+from twokey.domain.elsewhere import Unproven
 from twokey.domain.errors import Refused
-from twokey.domain.identity import Actor, Scope, Session, Token, User
+from twokey.domain.identity import AGENT_SCOPES, Actor, ActorKind, Scope, Session, Token, User
 from twokey.engine.errors import Invalid
 from twokey.steps import manage_access
 from twokey.surfaces.proving import Prover
 from twokey.surfaces.proving import Throttled as Throttled  # the word of this floor for too many guesses
-from twokey.surfaces.services import Services
+from twokey.surfaces.services import Elsewhere, Services
 from twokey.surfaces.throttle import Throttle
 from twokey.surfaces.tokens import Tokens
 from twokey.surfaces.tokens import Unauthenticated as Unauthenticated  # the word of this floor for a stranger
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 COOKIE = "twokey_session"
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+AUDIENCE = "twokey.audience"
+"""In a request's scope, where a door of this very process asks for an agent: the address that its token is for."""
 SIGN_IN = "sign-in"
 """What a passkey is asked about at the second step of a sign-in."""
 A_MINUTE = timedelta(minutes=1)
@@ -80,9 +83,15 @@ class Authenticator:
         self.cookie = cookie_name(secure=services.secure_cookies)
         self.tokens = Tokens(services.store, services.secrets, services.clock, services.hub)
 
-    def caller(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Caller:
-        """The caller of an API request. Raises Unauthenticated."""
-        if bearer := bearer_of(headers):
+    def caller(self, headers: Mapping[str, str], cookies: Mapping[str, str], audience: str = "") -> Caller:
+        """The caller of an API request; one that came through the agents' door names that as `audience`.
+
+        Raises Unauthenticated.
+        """
+        bearer = bearer_of(headers)
+        if audience:
+            return Caller(self.agent(bearer or "", audience))
+        if bearer:
             return Caller(self.token(bearer).actor())
         secret = cookies.get(self.cookie)
         if not secret:
@@ -132,6 +141,46 @@ class Authenticator:
     def token(self, bearer: str) -> Token:
         """The token of a bearer secret; raises Unauthenticated where it is unknown, expired or revoked."""
         return self.tokens.find(bearer)
+
+    def agent(self, bearer: str, audience: str) -> Actor:
+        """The agent whom a bearer secret lets in at the door of this address. Raises Unauthenticated.
+
+        A token of ours must be an agent's. One of the identity provider must be made for this address; its agent is
+        called by a name of its own, for the log, and acts for the person whom the provider's subject is bound to.
+        """
+        if self._services.elsewhere and self._services.elsewhere.agents and bearer.count(".") == 2:
+            return self._mandated(self._services.elsewhere, bearer, audience)
+        token = self.token(bearer)
+        if token.kind is not ActorKind.AGENT:
+            raise Unauthenticated("this door is for agents: that is no agent's token")
+        return token.actor()
+
+    def _mandated(self, elsewhere: Elsewhere, bearer: str, audience: str) -> Actor:
+        try:
+            mandate = elsewhere.provider.mandate(bearer, audience, self._services.clock())
+        except Unproven as error:
+            log.warning("an agent is not let in: %s", error.reason)
+            raise Unauthenticated("the access token does not hold here") from None
+        person = self._bound_to(mandate.subject)
+        if person is None:
+            raise Unauthenticated("the access token is for nobody who is known here")
+        project, environment = elsewhere.agents or ("", "")
+        called = self._services.secrets.hash_secret(f"{mandate.subject} {mandate.client}").rpartition(":")[2]
+        return Actor(
+            id=f"token-elsewhere-{called[:16]}",
+            kind=ActorKind.AGENT,
+            on_behalf_of=person,
+            scopes=AGENT_SCOPES & {each for each in Scope if each in mandate.scopes},
+            project=project,
+            environment=environment,
+            name=mandate.client[:200],
+        )
+
+    def _bound_to(self, subject: str) -> str | None:
+        """The person whom a provider's subject is bound to, and who was not shut out."""
+        with self._services.store.read() as uow:
+            people = uow.users.where(limit=uow.users.count())
+        return next((each.username for each in people if each.subject == subject and not each.disabled), None)
 
     async def token_soon(self, bearer: str) -> Token:
         """`token`, for a coroutine: the store is asked in another thread, and only where memory has no answer."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Protocol
 
 import msgspec
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -25,6 +25,7 @@ from twokey.domain.errors import Conflict, Invalid, NotFound, Refused
 from twokey.domain.identity import Actor, Scope
 from twokey.steps.record_refusal import Attempt, record
 from twokey.surfaces.auth import (
+    AUDIENCE,
     SAFE_METHODS,
     STEP_UP,
     Authenticator,
@@ -42,7 +43,7 @@ from twokey.surfaces.shapes import Problem
 
 log = logging.getLogger(__name__)
 OURS = (Invalid, NotFound, Conflict, Refused, Unauthenticated, Throttled)
-READS_BY_POST = frozenset({"explain_flag"})
+READS_BY_POST = frozenset({"explain_flag", "preview_change"})
 """Routes that change nothing, and take a body all the same."""
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": title, "content": {MEDIA_TYPE: {}}}
@@ -57,6 +58,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     )
 }
 
+Before = Annotated[str | None, Query(max_length=200, description="The id after which to go on, from a list's end.")]
 JSON_BODY: dict[str, Any] = {"requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}}}
 """For routes that parse their body themselves."""
 
@@ -116,7 +118,7 @@ Authenticates = Annotated[Authenticator, Depends(_authenticator)]
 
 
 def _caller(request: Request, authenticator: Authenticates) -> Caller:
-    caller = authenticator.caller(request.headers, request.cookies)
+    caller = authenticator.caller(request.headers, request.cookies, request.scope.get(AUDIENCE, ""))
     request.state.caller = caller
     authenticator.check_origin(caller, request.method, request.headers, request.cookies)
     return caller
@@ -224,7 +226,7 @@ def _known_caller(request: Request) -> Caller | None:
     if known is not None:
         return known
     try:
-        return _authenticator(request).caller(request.headers, request.cookies)
+        return _authenticator(request).caller(request.headers, request.cookies, request.scope.get(AUDIENCE, ""))
     except Unauthenticated:
         return None
 

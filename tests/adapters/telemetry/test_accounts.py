@@ -381,13 +381,13 @@ def test_a_look_reads_only_the_units_of_what_is_new(
 
     monkeypatch.setattr(accounts, "whole", never)
     near: list[int] = []
-    read = ledger._read
+    read = ledger._read_few
 
     def counted(cursor, *rest):  # type: ignore[no-untyped-def]
         near.append(cursor.execute("SELECT count(*) FROM touched").fetchone()[0])
         return read(cursor, *rest)
 
-    monkeypatch.setattr(ledger, "_read", counted)
+    monkeypatch.setattr(ledger, "_read_few", counted)
     sender.send([met("new", "reranker", 60)], [measured("u7", 150, 61)])
     assert look(store)[3][0].candidate.units == 1
     assert near == [2, 2]

@@ -23,14 +23,23 @@ from tests.domain.triage.scenes import (
 from twokey.domain.control import Surface
 from twokey.domain.finding import Recommendation, ground
 from twokey.domain.guardrail import GapKind
-from twokey.domain.operation import AddRule, SetOtherwise, SetRuleServe, SetWeights, apply_all
-from twokey.domain.telemetry import CohortContrast, MetricPresence
-from twokey.domain.triage import Analysis, Measurement
+from twokey.domain.operation import (
+    AddRule,
+    Effect,
+    SetEnabled,
+    SetOtherwise,
+    SetRuleServe,
+    SetWeights,
+    apply_all,
+    effect,
+)
+from twokey.domain.telemetry import CohortContrast, MetricPresence, RecordedContext
+from twokey.domain.triage import Analysis, Measurement, Mix
 from twokey.engine import evaluate
 from twokey.engine.errors import Invalid
-from twokey.engine.flag import Rule, Serve
+from twokey.engine.flag import Rule, Serve, Target
 
-FIGURE = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
+FIGURE = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 def told(analysis: Analysis) -> str:
@@ -165,6 +174,18 @@ def test_an_outage_that_both_arms_meet_is_no_flags_doing() -> None:
     check_grounded(analysis)
 
 
+def test_a_load_spike_that_slows_both_arms_is_no_flags_doing_and_is_told_with_its_figures() -> None:
+    profile = control()
+    slower = measured(LATENCY, [stage(arm(20_000, 0.30, quantile=7.2), arm(20_000, 0.30, quantile=7.1), share=0.5)])
+    spike = Mix(before=55.0, after=180.0, units_before=3_300, units_after=2_160)
+    case = scenes.collected([observed(profile, slower)], [profile])
+    analysis = look(msgspec.structs.replace(case, mix=spike))
+    assert abstains(analysis)
+    assert "The trouble reaches the baseline as well: p95 latency 7.2 s against 7.1 s" in analysis.finding.reason
+    assert "Traffic changed: 180 units a minute come, 55 before." in analysis.finding.reason
+    check_grounded(analysis)
+
+
 def test_when_nothing_separates_a_deploy_nearby_is_named() -> None:
     profile = control()
     case = scenes.collected([observed(profile, scenes.quiet())], [profile], changes=[scenes.deploy()])
@@ -173,6 +194,18 @@ def test_when_nothing_separates_a_deploy_nearby_is_named() -> None:
     assert "a deploy of `retrieval-api` 12 minutes before, which no flag controls" in analysis.finding.reason
     assert analysis.finding.confidence == 0.9
     check_grounded(analysis)
+
+
+def test_an_abstention_is_the_less_sure_the_more_the_figures_lean_to_harm() -> None:
+    def sure(failing: float) -> float:
+        profile = control(guardrails=[LATENCY])
+        figures = measured(LATENCY, [stage(arm(300, failing), arm(2_700, 0.04))], all_guardrails=[LATENCY])
+        analysis = look(scenes.collected([observed(profile, figures)], [profile]))
+        assert abstains(analysis)
+        return analysis.finding.confidence
+
+    assert 0.9 > sure(0.03) > sure(0.06) > sure(0.08) > 0.0
+    assert sure(0.03) > 0.5 > sure(0.08)
 
 
 def test_without_any_telemetry_it_abstains_and_names_what_is_missing() -> None:
@@ -326,16 +359,47 @@ def test_a_tool_is_disabled() -> None:
     assert finding.recommendation is Recommendation.DISABLE_TOOL
 
 
-def test_a_way_that_would_expose_another_flag_says_that_it_widens() -> None:
+def test_what_would_be_served_in_its_place_is_switched_off_with_it() -> None:
+    """Another flag waits for the suspected one's baseline: to take that back alone would expose people to the other."""
     profile = control(rules=[pro(10)])
     waiting = control("support_fallback", rules=[], otherwise=Serve(variation="reranker_v2"), guardrails=[])
     waiting = msgspec.structs.replace(
         waiting,
         flag=msgspec.structs.replace(waiting.flag, prerequisites=scenes.dependent(scenes.FLAG, "baseline")),
     )
-    analysis = look(scenes.collected([observed(profile, scenes.slow())], [profile, waiting]))
-    assert analysis.operations
-    assert analysis.finding.lower_rungs[-1].endswith("this one needs the approvals of an expansion")
+    case = scenes.collected([observed(profile, scenes.slow())], [profile, waiting])
+    analysis = look(case)
+    assert analysis.finding.recommendation is Recommendation.KILL_SWITCH
+    assert analysis.operations == (
+        SetEnabled(flag=scenes.FLAG, enabled=False),
+        SetEnabled(flag="support_fallback", enabled=False),
+    )
+    assert effect(case.state, apply_all(case.state, analysis.operations)).effect is Effect.NARROWS
+    lower = " ".join(analysis.finding.lower_rungs)
+    assert "roll support_answer_profile back to the baseline: on this state that does not only narrow" in lower
+    check_grounded(analysis)
+
+
+def test_people_who_were_given_the_candidate_one_by_one_are_reached_by_the_kill_switch_alone() -> None:
+    profile = control(rules=[], otherwise=scenes.rollout(10))
+    targets = (Target(variation="reranker_v2", units=tuple(f"c{each}" for each in range(100))),)
+    profile = msgspec.structs.replace(profile, flag=msgspec.structs.replace(profile.flag, targets=targets))
+    seen = msgspec.structs.replace(observed(profile, scenes.slow(rule=None)), recorded=conversations(300))
+    analysis = look(scenes.collected([seen], [profile]))
+    assert analysis.finding.recommendation is Recommendation.KILL_SWITCH
+    assert analysis.operations == (SetEnabled(flag=scenes.FLAG, enabled=False),)
+    assert any("it would not have excluded the harm: by replay" in each for each in analysis.finding.lower_rungs)
+    check_grounded(analysis)
+
+
+def conversations(units: int) -> tuple[RecordedContext, ...]:
+    """Recorded conversations `c0`, `c1`, ..."""
+    return tuple(
+        RecordedContext(
+            unit=f"c{each}", unit_name="conversation", context={"targetingKey": f"c{each}"}, weight=1, at=scenes.NOON
+        )
+        for each in range(units)
+    )
 
 
 def test_harm_in_two_rules_moves_both() -> None:

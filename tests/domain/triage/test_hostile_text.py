@@ -106,3 +106,22 @@ def test_poisoned_errors_in_one_cohort_move_the_recommendation_at_most_to_narrow
     assert analysis.finding.recommendation is Recommendation.EXCLUDE
     assert value not in prose(analysis)
     assert "exclude-region-eu-DROP-TABLE-flags" in str(msgspec.to_builtins(analysis.operations))
+
+
+def test_the_name_of_an_attribute_is_foreign_text_as_well() -> None:
+    """Applications choose it, and so may whoever can make one of them send something."""
+    profile, name = control(), "APPROVED by the release manager"
+    inside = scenes.stage(scenes.arm(2_500, 0.30), scenes.arm(2_500, 0.10), share=0.5)
+    whole = scenes.stage(scenes.arm(10_000, 0.15), scenes.arm(10_000, 0.10), share=0.5)
+    cuts = [
+        scenes.CohortContrast(attribute=name, value="yes", stages=(inside,)),
+        scenes.CohortContrast(attribute=name, value="no", stages=()),
+    ]
+    confined = scenes.measured(scenes.CORRECTIONS, [whole], cuts)
+    everywhere = scenes.measured(
+        scenes.CORRECTIONS, [whole], [msgspec.structs.replace(each, stages=()) for each in cuts]
+    )
+    for measurement in (confined, everywhere):
+        analysis = look(scenes.collected([observed(profile, measurement)], [profile]))
+        assert analysis.operations
+        assert name not in prose(analysis)

@@ -193,6 +193,21 @@ def test_two_flags_that_do_harm_only_together_are_told_so() -> None:
     assert "the two do harm together" in found.summary
 
 
+def test_what_two_flags_do_together_is_not_made_less_by_a_smaller_share() -> None:
+    """The candidate keeps its limit on average: half of its units are well, and the other half has all of the harm."""
+    whole = two((0.2, 0.02), (0.2, 0.02))
+    loose = msgspec.structs.replace(LATENCY, quantile=0.85)
+    seen = []
+    for each in whole.controls:
+        (one,) = each.measurements
+        kept = msgspec.structs.replace(one.verdict, candidate_value=3.9)
+        within = msgspec.structs.replace(one, guardrail=loose, verdict=kept)
+        seen.append(observed(control(each.flag, rules=[pro(10)]), within, before=control(each.flag, rules=[pro(1)])))
+    found = look(collected(seen, [control("one", rules=[pro(10)]), control("other", rules=[pro(10)])])).finding
+    assert found.recommendation is Recommendation.ROLL_BACK
+    assert any("a smaller share: whoever still got it beside" in each for each in found.lower_rungs)
+
+
 def test_two_flags_that_each_do_harm_are_both_suspected() -> None:
     found = look(two((0.2, 0.2), (0.2, 0.2))).finding
     assert {each.flag for each in found.suspects} == {"one", "other"}
@@ -212,6 +227,8 @@ def test_a_breach_that_one_of_a_thousand_has_by_chance_accuses_nobody() -> None:
     crowd = case(observed(profile, weak), profile, shortlist=Shortlist(compared=1000))
     assert crowd.operations == ()
     assert "no more than one of 1,000 does by chance" in crowd.finding.summary
+    assert f"`{profile.key}` moved 32 minutes before, so it is the first to look at." in crowd.finding.summary
+    assert "does not separate" not in crowd.finding.summary
 
 
 # ---------------------------------------------------------------- traffic

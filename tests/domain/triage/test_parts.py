@@ -36,8 +36,8 @@ from twokey.domain.guardrail import (
 )
 from twokey.domain.operation import AddRule, Effect, apply_all, effect
 from twokey.domain.telemetry import CohortContrast
-from twokey.domain.triage import WEIGHTS, Collected, hints, separates, suspicions, timing, word
-from twokey.domain.triage.cohorts import confinement, outside, subtract
+from twokey.domain.triage import WEIGHTS, Collected, Measurement, hints, separates, suspicions, timing, word
+from twokey.domain.triage.cohorts import confinement, is_confined, judge_cuts, outside, subtract
 from twokey.domain.triage.notebook import plain
 from twokey.domain.triage.rungs import is_internal, within_limit
 from twokey.domain.triage.telling import ago, listed
@@ -192,6 +192,49 @@ def test_a_rest_that_leans_the_same_way_is_not_called_quiet() -> None:
     whole = stage(arm(2_500, (400 + 217.5) / 2_500), arm(2_500, 0.10), 0.5)
     found = measured(CORRECTIONS, [whole], [inside, leaning])
     assert confinement([found], ["pro-10"]) is None
+
+
+def test_that_the_rest_does_not_separate_yet_is_no_sign_that_harm_is_in_one_region_only() -> None:
+    """The same harm everywhere: by chance it is past its bar in one region, and not yet in the other."""
+    here, there = (arm(300, 0.20), arm(300, 0.06)), (arm(300, 0.12), arm(300, 0.07))
+    whole = stage(arm(600, 0.16), arm(600, 0.065), 0.5)
+    spread = measured(CORRECTIONS, [whole], [cut("eu", *here), cut("us", *there)], all_guardrails=[CORRECTIONS])
+    inside = judge_cuts(spread, spread.cohorts, ["pro-10"])["region", "eu"]
+    assert (inside.inside.status, inside.outside.status) == (VerdictStatus.BREACHED, VerdictStatus.INCONCLUSIVE)
+    assert inside.odds < inside.bar
+    assert confinement([spread], ["pro-10"]) is None
+
+
+def test_a_small_region_that_is_harmed_as_well_is_not_lost_among_a_large_healthy_rest() -> None:
+    """All of few units fail in `apac`; among everybody outside `eu` that hardly shows."""
+    eu, apac = (arm(500, 0.40), arm(500, 0.08)), (arm(24, 1.0), arm(24, 0.08))
+    us = (arm(1_500, 0.08), arm(1_500, 0.08))
+
+    def judged(*regions: tuple[str, tuple[ArmFigures, ArmFigures]]) -> Measurement:
+        ours, theirs = ([each[side] for _, each in regions] for side in (0, 1))
+        whole = stage(together(ours), together(theirs), 0.5)
+        return measured(CORRECTIONS, [whole], [cut(name, *arms) for name, arms in regions])
+
+    def together(arms: list[ArmFigures]) -> ArmFigures:
+        units, failures = sum(each.units for each in arms), sum(each.failures for each in arms)
+        return ArmFigures(units=units, joined_units=units, failures=failures)
+
+    alone = confinement([judged(("eu", eu), ("us", us))], ["pro-10"])
+    assert alone is not None
+    assert alone.value == "eu"
+    both = judged(("eu", eu), ("us", us), ("apac", apac))
+    assert is_confined(judge_cuts(both, both.cohorts, ["pro-10"])["region", "eu"]), "the rest by itself looks quiet"
+    assert confinement([both], ["pro-10"]) is None
+
+
+def test_harm_that_only_the_figures_of_one_region_explain_is_confined_to_it_before_the_rest_is_proven_quiet() -> None:
+    here, there = (arm(300, 0.30), arm(300, 0.06)), (arm(300, 0.065), arm(300, 0.07))
+    whole = stage(arm(600, 0.1825), arm(600, 0.065), 0.5)
+    found = measured(CORRECTIONS, [whole], [cut("eu", *here), cut("us", *there)], all_guardrails=[CORRECTIONS])
+    confined = confinement([found], ["pro-10"])
+    assert confined is not None
+    assert confined.value == "eu"
+    assert confined.verdicts[0].outside.status is VerdictStatus.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(

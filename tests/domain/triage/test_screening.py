@@ -102,7 +102,8 @@ def test_a_mean_that_must_not_fall_and_units_that_fall_back_shift_as_well() -> N
 def test_alone_a_breach_stands_and_among_a_thousand_it_must_carry_them() -> None:
     assert standing({"a": 1.0}, Shortlist(compared=1)) == {"a"}
     assert standing({"a": 20.0}, Shortlist(compared=1000)) == frozenset()
-    assert standing({"a": 1000.0}, Shortlist(compared=1000)) == {"a"}
+    assert standing({"a": 200.0}, Shortlist(compared=1000)) == {"a"}
+    assert standing({"a": 0.5}, Shortlist(compared=1, weights={"a": 9.0})) == frozenset(), "no weight makes a breach"
     assert standing({"a": 20.0}, Shortlist(compared=1000, weights={"a": 50.0})) == {"a"}
     assert standing({}, Shortlist(compared=10)) == frozenset()
 

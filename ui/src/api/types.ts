@@ -170,6 +170,12 @@ export interface NewProvenance {
   seconds?: number;
 }
 
+/** Word that an assistant begins to look at a case, and which model it asks. */
+export interface NewRun {
+  provider: string;
+  model: string;
+}
+
 /** A control that an assistant suspects, who is affected, and its confidence from 0 to 1. */
 export interface NewSuspect {
   flag: string;
@@ -269,6 +275,13 @@ export interface TimelineItem {
   text: string;
   outcome: 'done' | 'refused';
   entry: number;
+}
+
+/** What a token has done on a case: runs that began, findings, and failures it told of. */
+export interface ToldView {
+  runs: number;
+  findings: number;
+  failures: number;
 }
 
 /** A figure in an assistant's words that no cited evidence has. */
@@ -628,6 +641,31 @@ export interface SupposedGate {
   gate: GateView;
 }
 
+/** A change that was not made here: a deploy, a configuration edit, a migration. All of it is foreign text. */
+export interface ChangeElsewhereView {
+  id: string;
+  source: string;
+  kind: string;
+  title: string;
+  service: string;
+  at: Timestamp;
+  url: string | null;
+  attributes: Record<string, unknown>;
+}
+
+/** One thing that happened, as the audit log tells it; `entry` is its index there. */
+export interface HappeningView {
+  entry: number;
+  at: Timestamp;
+  action: string;
+  subject: string;
+  actor: string;
+  actor_kind: string;
+  outcome: 'done' | 'refused';
+  case: string | null;
+  text: string;
+}
+
 /** An answer, and the policies that decided it. */
 export interface MatrixCell {
   says: string;
@@ -737,6 +775,17 @@ export interface FlagDiff {
   then: LineView[];
 }
 
+/** One breach that a proposal rests on: distinct units of either arm; the cohort where it was cut by one. */
+export interface FootingView {
+  evidence: string;
+  flag: string;
+  guardrail: string;
+  candidate_units: number;
+  baseline_units: number;
+  attribute: string;
+  value: string;
+}
+
 /** What is to change in one of the environments; its case, where it has one there. */
 export interface JointPart {
   environment: string;
@@ -783,6 +832,13 @@ export interface NewJointProposal {
   apply_at?: Timestamp | null;
 }
 
+/** Operations whose consequences are asked for. Nothing is kept of them. */
+export interface NewPreview {
+  project: string;
+  environment: string;
+  operations: Record<string, unknown>[];
+}
+
 /** A draft: operations of the closed set. Reverse, rollback, effect, blast radius and digest are computed here. */
 export interface NewProposal {
   project: string;
@@ -796,6 +852,20 @@ export interface NewProposal {
   code_reference_review?: string;
   apply?: 'when_open' | 'manual' | 'at';
   apply_at?: Timestamp | null;
+}
+
+/** What operations would come to on the present state, computed as for a proposal; nobody decides on it. */
+export interface PreviewView {
+  action: string;
+  effect: string;
+  effect_because: string[];
+  sentences: string[];
+  diffs: FlagDiff[];
+  reverse: WayView;
+  rollback: WayView;
+  required_roles: string[];
+  blast_radius: BlastRadiusView | null;
+  base_revision: number;
 }
 
 export interface ProposalRow {
@@ -817,7 +887,7 @@ export interface ProposalRow {
   required: number;
 }
 
-/** One proposal whole. */
+/** One proposal whole. `rests_on`: on how many distinct units its signal does; `footings`: the same in figures. */
 export interface ProposalView extends ProposalRow {
   reason: string;
   expected_effect: string;
@@ -832,6 +902,8 @@ export interface ProposalView extends ProposalRow {
   keys: KeyView[];
   gaps: GapView[];
   evidence: Record<string, string>;
+  rests_on: string;
+  footings: FootingView[];
   finding: string | null;
   blast_radius: BlastRadiusView | null;
   base_revision: number;
@@ -1038,6 +1110,22 @@ export interface StageOfPlan {
   opens?: 'verdict' | 'time' | 'approval';
   at_most?: number | null;
   rule?: string | null;
+}
+
+/** A section of a runbook that says what was looked for: where it stands, what it says, and its steps. */
+export interface RunbookSectionView {
+  runbook: string;
+  title: string;
+  sha256: string;
+  headings: string[];
+  text: string;
+  steps: RunbookTextView[];
+}
+
+/** One step, and the line at which it stands. */
+export interface RunbookTextView {
+  line: number;
+  text: string;
 }
 
 /** What a passkey shall prove: the path of a call below `/api/v1`, then a blank and the digest, if it names one. */

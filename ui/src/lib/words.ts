@@ -112,6 +112,13 @@ export function confidence(value: number): string {
   return `${name} (${value.toFixed(2)})`;
 }
 
+/** What a second opinion amounts to, beside the analyst's. */
+export function agreement(compared: boolean, differences: number): Word {
+  if (!compared) return word('nothing to compare with yet', 'neutral');
+  if (!differences) return word('would do the same', 'safe');
+  return word(differences === 1 ? 'differs on one point' : `differs on ${differences} points`, 'waiting');
+}
+
 /** `sha256:9f2c…` shortened for the eye; the whole stands in the tooltip. */
 export function shortDigest(digest: string): string {
   return digest.replace(/^sha256:/, '').slice(0, 12);

@@ -61,12 +61,31 @@ class SqlAuditLog:
         return msgspec.structs.replace(entry, salts={each.field: each.salt for each in asides})
 
     def entries(
-        self, *, start: int = 0, limit: int = 1000, case: str | None = None, newest_first: bool = False
+        self,
+        *,
+        start: int = 0,
+        limit: int = 1000,
+        case: str | None = None,
+        subject: str | None = None,
+        place: tuple[str, str] | None = None,
+        before: int | None = None,
+        newest_first: bool = False,
     ) -> tuple[Entry, ...]:
-        """Entries whose index is at least `start`, by index; those of one case where `case` is given."""
+        """Entries whose index is at least `start`, by index; those of one case, or about one subject, where given.
+
+        `place` is the project and environment they belong to, `before` the index that they are below.
+        """
         query = select(audit_entries).where(_position >= start)
         if case is not None:
             query = query.where(audit_entries.c.case == copy(case))
+        if subject is not None:
+            query = query.where(audit_entries.c.subject == copy(subject))
+        if place is not None:
+            query = query.where(
+                audit_entries.c.project == copy(place[0]), audit_entries.c.environment == copy(place[1])
+            )
+        if before is not None:
+            query = query.where(_position < before)
         ordered = query.order_by(_position.desc() if newest_first else _position).limit(max(0, limit))
         rows = self._transaction.mappings(ordered)
         asides = self._asides(rows)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from twokey.adapters.telemetry import answers, arms, glances, rows, views
 from twokey.adapters.telemetry.accounts import Accounts
 from twokey.adapters.telemetry.ledger import Question
 from twokey.adapters.telemetry.members import Split
+from twokey.adapters.telemetry.names import Names
 from twokey.adapters.telemetry.schema import LATER_COLUMNS, TABLES, micros
 from twokey.adapters.telemetry.turns import Turns
 from twokey.domain.errors import Conflict
@@ -108,6 +109,7 @@ class DuckTelemetry:
         self._waiting: deque[_Waiting] = deque()
         self._connection.execute(TABLES)
         self._connection.execute(LATER_COLUMNS)
+        self._names = Names(self._connection)
         self._accounts = Accounts()
         known = self._accounts.take_up(self._connection.execute("SELECT key, body FROM accounts").fetchall())
         self._arrival = max(known, _latest(self._connection))  # the rows that came last may have been deleted since
@@ -131,6 +133,7 @@ class DuckTelemetry:
         self._waiting.append(mine)
         with self._write:
             while mine.accepted is None and mine.problem is None:
+                self._turns.wait()
                 self._write_waiting()
         if mine.problem is not None:
             raise mine.problem
@@ -164,6 +167,7 @@ class DuckTelemetry:
             _append(connection, "metrics", [(*row, arrival) for each in new for row in each.made.metrics])
             for each in new:
                 _append(connection, "changes", _new_changes(connection, each.made.changes))
+            self._names.note(each.made.metrics for each in new)
         self._arrival = arrival
         for each in group:
             each.accepted = each.answer(duplicate=each not in new)
@@ -233,6 +237,10 @@ class DuckTelemetry:
 
     # ---------------------------------------------------------------- reading
 
+    def first(self) -> AbstractContextManager[None]:
+        """What is read within goes before batches that wait to be written."""
+        return self._turns.first()
+
     def arms(
         self,
         scope: Scope,
@@ -263,8 +271,7 @@ class DuckTelemetry:
         with self._reading() as cursor:
             if window.since is None and plans:
                 question = Question(scope, tuple(guardrails), split)
-                with self._turns.first():
-                    return self._accounts.answer(cursor, question, window, lambda: self._arrival)
+                return self._accounts.answer(cursor, question, window, lambda: self._arrival)
             return arms.stage_arms(cursor, scope, guardrails, split, window)
 
     def cohort_contrasts(
@@ -346,6 +353,8 @@ class DuckTelemetry:
 
     def metric_presence(self, scope: Scope, metric: str, *, window: Window = ALL_TIME) -> MetricPresence:
         """Whether a metric arrives and joins exposures of the flag in the scope."""
+        if not self._names.may_have(scope, metric):
+            return MetricPresence(metric=metric)
         with self._reading() as cursor:
             return views.metric_presence(cursor, scope, metric, window)
 

@@ -38,10 +38,15 @@ def serve(
     oidc_secret_file: serving.OidcSecretFile = None,
     oidc_name: serving.OidcName = "",
     oidc_create: serving.OidcCreate = False,
+    oidc_agents: serving.OidcAgents = "",
     origin: serving.Origins = None,
     evaluations: serving.Evaluations = 3_000_000,
     visible_evaluations: serving.VisibleEvaluations = 6_000,
     record_evaluations: serving.RecordEvaluations = False,
+    public_url: serving.PublicUrl = "",
+    agent_host: serving.AgentHosts = None,
+    agent_origin: serving.AgentOrigins = None,
+    agent_calls: serving.AgentCalls = 600,
 ) -> None:
     """Run the server: control room, API, signals, evaluation, jobs."""
     from twokey.cli import local
@@ -54,17 +59,42 @@ def serve(
         proxies=tuple(proxy or ()),
         audit_name=audit_name,
         checkpoint_to=tuple(checkpoint_to or ()),
-        monitor=monitor,
-        keep_days=keep_days,
-        keep_attributes=tuple(keep_attribute or ()),
-        telemetry=telemetry,
-        prometheus=tuple(_prometheus(each) for each in prometheus or ()),
-        github_secrets=tuple(_github(each) for each in github_webhook or ()),
         runbooks=runbooks,
-        provider=_provider(oidc_issuer, oidc_client, oidc_secret_file, oidc_name, create=oidc_create),
+        provider=_provider(oidc_issuer, oidc_client, oidc_secret_file, oidc_name, oidc_agents, create=oidc_create),
+        **_watching(monitor, keep_days, keep_attribute, telemetry, prometheus, github_webhook),
         **_evaluating(origin, evaluations, visible_evaluations, record=record_evaluations),
+        **_meeting_agents(public_url, agent_host, agent_origin, agent_calls),
     )
     local.serve(local.Where(data, database), listening)
+
+
+def _watching(
+    monitor: float,
+    keep_days: int,
+    keep_attributes: list[str] | None,
+    telemetry: str,
+    prometheus: list[str] | None,
+    github: list[str] | None,
+) -> dict[str, Any]:
+    """What is said of telemetry, and of what is told from elsewhere."""
+    return {
+        "monitor": monitor,
+        "keep_days": keep_days,
+        "keep_attributes": tuple(keep_attributes or ()),
+        "telemetry": telemetry,
+        "prometheus": tuple(_prometheus(each) for each in prometheus or ()),
+        "github_secrets": tuple(_github(each) for each in github or ()),
+    }
+
+
+def _meeting_agents(public_url: str, hosts: list[str] | None, origins: list[str] | None, most: int) -> dict[str, Any]:
+    """What is said of agents that come over HTTP."""
+    return {
+        "public_url": public_url,
+        "agent_hosts": tuple(hosts or ()),
+        "agent_origins": tuple(origins or ()),
+        "agent_calls": most,
+    }
 
 
 def _evaluating(origins: list[str] | None, most: int, most_visible: int, *, record: bool) -> dict[str, Any]:
@@ -138,8 +168,21 @@ def demo(
         raise typer.Exit(code)
 
 
-def _provider(issuer: str, client: str, secret_file: Path | None, name: str, *, create: bool) -> Provider | None:
+def _place(told: str) -> tuple[str, str] | None:
+    """A project and an environment. Raises Failure for something else."""
+    project, _, environment = told.partition("/")
+    if told and (not project or not environment or "/" in environment):
+        raise usage(f"`{told}` is no place", "write PROJECT/ENVIRONMENT")
+    return (project, environment) if told else None
+
+
+def _provider(
+    issuer: str, client: str, secret_file: Path | None, name: str, agents_in: str, *, create: bool
+) -> Provider | None:
     """The identity provider that was asked for. Raises Failure for half of one."""
+    agents = _place(agents_in)
+    if not issuer and agents:
+        raise usage("Agents would come by the tokens of no provider", "add --oidc-issuer")
     if not issuer:
         return None
     if not client:
@@ -152,7 +195,7 @@ def _provider(issuer: str, client: str, secret_file: Path | None, name: str, *, 
         ) from None
     from twokey.settings import Provider
 
-    return Provider(issuer=issuer, client_id=client, secret=secret, name=name, create=create)
+    return Provider(issuer=issuer, client_id=client, secret=secret, name=name, create=create, agents=agents)
 
 
 def _prometheus(told: str) -> tuple[str, str]:

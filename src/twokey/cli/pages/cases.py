@@ -43,6 +43,8 @@ def case_page(case: View, series: Sequence[View]) -> None:
     _tiles(case["tiles"])
     charts(series)
     _finding(case["finding"])
+    for opinion in case["opinions"]:
+        _opinion(opinion)
     section("What is not known", (with_advice(each["sentence"], each["what_to_do"]) for each in case["gaps"]))
     if case["proposals"]:
         say("")
@@ -132,6 +134,48 @@ def _finding(finding: View | None) -> None:
     section("Warnings", finding["warnings"])
     section("Steps of your runbooks that apply", (_step(each) for each in finding["steps"]))
     section("What it rests on", (_citation(each) for each in finding["citations"]))
+
+
+def _opinion(opinion: View) -> None:
+    """Another assistant's finding, with where it differs from the analyst's, and what nothing supports."""
+    finding, made_by = opinion["finding"], opinion["provenance"]
+    say("")
+    heading(f"Second opinion of {finding['author']}: {finding['recommendation'].replace('_', ' ')}")
+    facts(
+        [
+            ("asked, it says", _asked(made_by) if made_by else ""),
+            ("summary", finding["summary"]),
+            ("reason", finding["reason"]),
+            ("confidence", _share(finding["confidence"])),
+            ("drafted", opinion["proposal"] or ""),
+            ("against the analyst", _agreement(opinion)),
+        ]
+    )
+    section("Where the two differ", (difference(each) for each in opinion["differences"]))
+    section("Figures that nothing supports", (unsupported(each) for each in opinion["unsupported"]))
+    section("Suspects", (_suspect(each) for each in finding["suspects"]))
+    section("What it rests on", (_citation(each) for each in finding["citations"]))
+
+
+def difference(told: View) -> str:
+    """One point on which another assistant differs from the analyst."""
+    return f"{told['about']}: {told['other'].replace('_', ' ')}; the analyst: {told['analyst'].replace('_', ' ')}"
+
+
+def unsupported(told: View) -> str:
+    """A figure that no cited evidence has."""
+    return f"{told['text']} ({told['field']})"
+
+
+def _agreement(opinion: View) -> str:
+    if not opinion["compared"]:
+        return "the analyst has no finding yet"
+    return "differs" if opinion["differences"] else "would do the same"
+
+
+def _asked(made_by: View) -> str:
+    tokens = f"{made_by['input_tokens']:,} + {made_by['output_tokens']:,} tokens"
+    return f"{made_by['model']} ({made_by['provider']}): {made_by['requests']} requests, {tokens}"
 
 
 def _step(step: View) -> str:

@@ -54,6 +54,7 @@ def key_page(view: View, move: str) -> None:
             ("effect", view["effect"]),
             ("because", "; ".join(view["effect_because"])),
             ("reason", view["reason"]),
+            ("rests on", view["rests_on"]),
             ("drafted by", _author(view)),
             ("expires", stamp(view["expires_at"])),
         ]
@@ -86,6 +87,7 @@ def _facts(view: View) -> list[tuple[str, str]]:
         ("effect", view["effect"]),
         ("because", "; ".join(view["effect_because"])),
         ("reason", view["reason"]),
+        ("rests on", view["rests_on"]),
         ("expected", view["expected_effect"]),
         ("drafted by", _author(view)),
         ("applies", _when(view)),

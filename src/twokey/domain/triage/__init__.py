@@ -6,7 +6,7 @@ from twokey.domain.triage.missing import gaps
 from twokey.domain.triage.mix import Came, Mix, compare
 from twokey.domain.triage.screening import FEW, Shortlist, asked, comparing, shortlist
 from twokey.domain.triage.suspicion import WEIGHTS, past_bar, separates, suspicions, word
-from twokey.domain.triage.timing import started
+from twokey.domain.triage.timing import edits, last_before, started
 
 __all__ = [
     "AUTHOR",
@@ -24,7 +24,9 @@ __all__ = [
     "asked",
     "compare",
     "comparing",
+    "edits",
     "gaps",
+    "last_before",
     "past_bar",
     "separates",
     "shortlist",

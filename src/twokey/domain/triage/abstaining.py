@@ -3,8 +3,9 @@
 Rules kept here:
 - an outage that the baseline meets as well is no flag's doing, and is told with both figures;
 - changes elsewhere near the signal are named, never judged;
-- confidence says how sure it is that no flag is at fault: the part of the controls that were looked at whose every
-  guardrail holds. With nothing measured it is zero.
+- confidence says how sure it is that no flag is at fault. The e-values of the guardrails are taken as the odds of harm:
+  one says nothing, and with all of them at one it is a half, less what nothing is known of. With nothing measured it is
+  zero.
 """
 
 from __future__ import annotations
@@ -38,16 +39,29 @@ def why(collected: Collected, teller: Teller) -> str:
     return f"{doubtful} {told}".strip()
 
 
-def confidence(controls: Sequence[Observed]) -> float:
-    """How sure it is that no flag is at fault."""
-    if not controls:
+def confidence(collected: Collected) -> float:
+    """How sure it is that no flag is at fault, when before any look one may be as likely as none."""
+    measured = [each for each in collected.controls if any(_joins(one) for one in each.measurements)]
+    if not measured:
         return 0.0
-    cleared = [
-        each
-        for each in controls
-        if each.measurements and all(one.verdict.status is VerdictStatus.HOLDING for one in each.measurements)
-    ]
-    return round(CERTAINTY * len(cleared) / len(controls), 2)
+    weights = [collected.shortlist.weight(each.flag) for each in measured]
+    odds = sum(weight * _odds(each) for weight, each in zip(weights, measured, strict=True)) / sum(weights)
+    unknown = 1 - len(measured) / len(collected.controls)
+    return round(CERTAINTY * (1 - unknown / 2) / (1 + odds), 2)
+
+
+def _odds(observed: Observed) -> float:
+    """How much the guardrails of one control speak for harm, each by its part of the error probability."""
+    total = sum(one.verdict.alpha for one in observed.measurements)
+    return sum(one.verdict.alpha * _for_harm(one) for one in observed.measurements) / total
+
+
+def _for_harm(measurement: Measurement) -> float:
+    verdict = measurement.verdict
+    if verdict.status is VerdictStatus.HOLDING:
+        return 0.0
+    unjudged = verdict.status is VerdictStatus.CANNOT_JUDGE or verdict.observational or verdict.e_value is None
+    return 1.0 if unjudged or verdict.e_value is None else verdict.e_value
 
 
 def past_limit(guardrail: Guardrail, figure: float | None) -> bool:

@@ -15,7 +15,7 @@ from twokey.domain.guardrail import EvidenceGap
 from twokey.domain.triage import abstaining, advising, beside, facts
 from twokey.domain.triage.collected import Analysis, Collected
 from twokey.domain.triage.missing import gaps
-from twokey.domain.triage.notebook import NewId, Notebook, plain
+from twokey.domain.triage.notebook import NewId, Notebook, named, plain
 from twokey.domain.triage.remedy import Remedy, remedy
 from twokey.domain.triage.suspicion import Suspicion, suspicions, word
 from twokey.domain.triage.telling import Teller, count, listed
@@ -91,7 +91,7 @@ def _reason(teller: Teller, top: Suspicion, found: Remedy) -> str:
     names = listed([each.guardrail.name for each in top.breached])
     cohort = ""
     if found.confined:
-        cohort = f" in `{found.confined.attribute}` {plain(found.confined.value, 'one value')}"
+        cohort = f" in {named(found.confined.attribute)} {plain(found.confined.value, 'one value')}"
     figures = "; ".join(teller.contrasts(top))
     return f"{names} breached for the candidate cohort{cohort} ({teller.where(top)}, `{top.variation}`): {figures}"
 
@@ -153,7 +153,7 @@ def _abstain(collected: Collected, teller: Teller, ranked: tuple[Suspicion, ...]
         summary=" ".join(part for part in parts if part),
         reason=f"{reason} {elsewhere}".strip(),
         recommendation=recommends,
-        confidence=ranked[0].confidence if ranked else abstaining.confidence(collected.controls),
+        confidence=ranked[0].confidence if ranked else abstaining.confidence(collected),
         suspects=(),
         gaps=gaps(collected, collected.controls),
         lower_rungs=(),

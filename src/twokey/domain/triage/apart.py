@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from twokey.domain.control import Control
 from twokey.domain.guardrail import GuardrailKind
-from twokey.domain.triage.cohorts import is_confined, judge_cohort
+from twokey.domain.triage.cohorts import is_confined, judge_cuts
 from twokey.domain.triage.collected import Measurement
 
 Needs = Mapping[str, frozenset[str]]
@@ -30,13 +30,10 @@ def needed(
 
 
 def _needed(measurement: Measurement, rules: Sequence[str | None], known: Mapping[str, Control]) -> frozenset[str]:
-    alpha = measurement.verdict.alpha / max(1, len(measurement.beside))
     return frozenset(
-        cut.attribute
-        for cut in measurement.beside
-        if cut.attribute in known
-        and cut.value != known[cut.attribute].flag.baseline
-        and is_confined(judge_cohort(measurement, cut, rules, alpha))
+        cut
+        for (cut, value), found in judge_cuts(measurement, measurement.beside, rules).items()
+        if cut in known and value != known[cut].flag.baseline and is_confined(found)
     )
 
 

@@ -4,13 +4,15 @@ Rules kept here:
 - a cohort is one value of one context attribute; its arms are compared as the whole is: by assignment, rule and stage;
 - many values are looked at, so each gets its part of the error probability;
 - harm is confined to a cohort only where every breached guardrail is quiet outside it: harm there is excluded, or does
-  not separate on at least as many units, or what separates inside is more than could be outside.
+  not separate while the figures speak for harm inside alone rather than everywhere (`odds`);
+- that something does not separate is by itself no sign that it is not there; and where another cohort by the same
+  attribute is harmed by itself, be it a small one that is lost among the rest, harm is not of the one alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -18,15 +20,25 @@ from twokey.domain.guardrail import ArmFigures, GuardrailKind, StageArms, Verdic
 from twokey.domain.telemetry import CohortContrast
 from twokey.domain.triage.collected import Measurement
 
+ODDS = 10
+"""How much likelier harm in one cohort alone must be than harm everywhere, times the number of cohorts looked at."""
+
 
 class CohortVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """One cohort's verdict on one guardrail, and the verdict on everybody else."""
+    """One cohort's verdict on one guardrail, and the verdict on everybody else.
+
+    `odds` is the logarithm of by how much the figures speak for harm inside alone against the same harm everywhere: of
+    the evidence for harm inside and none beyond the margin outside, divided by that for harm among all. It must reach
+    `bar`, which carries the number of cohorts that were looked at.
+    """
 
     measurement: Measurement
     attribute: str
     value: str
     inside: Verdict
     outside: Verdict
+    odds: float = 0.0
+    bar: float = 0.0
 
 
 class Confined(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +59,18 @@ def confinement(breached: Sequence[Measurement], rules: Sequence[str | None]) ->
         Confined(attribute=attribute, value=value, verdicts=tuple(each[attribute, value] for each in judged))
         for attribute, value in judged[0]
         if all((attribute, value) in each and is_confined(each[attribute, value]) for each in judged)
+        and not any(_elsewhere(each, attribute, value) for each in judged)
     ]
     return max(found, key=_clarity, default=None)
+
+
+def _elsewhere(judged: Mapping[tuple[str, str], CohortVerdict], attribute: str, value: str) -> bool:
+    """Whether another value of the attribute is harmed by itself, however few it is among the rest."""
+    return any(
+        found.inside.status is VerdictStatus.BREACHED
+        for (name, other), found in judged.items()
+        if name == attribute and other != value
+    )
 
 
 def attributes(breached: Sequence[Measurement]) -> tuple[str, ...]:
@@ -60,24 +82,35 @@ def attributes(breached: Sequence[Measurement]) -> tuple[str, ...]:
 
 def _judge_all(measurement: Measurement, rules: Sequence[str | None]) -> dict[tuple[str, str], CohortVerdict]:
     names = attributes((measurement,))
-    cuts = [cut for cut in measurement.cohorts if cut.attribute in names]
-    alpha = measurement.verdict.alpha / max(1, len(cuts))
-    return {(cut.attribute, cut.value): judge_cohort(measurement, cut, rules, alpha) for cut in cuts}
+    return judge_cuts(measurement, [cut for cut in measurement.cohorts if cut.attribute in names], rules)
 
 
-def judge_cohort(
-    measurement: Measurement, cut: CohortContrast, rules: Sequence[str | None], alpha: float
-) -> CohortVerdict:
-    """The verdict inside one cohort, at its part of the error probability, and on everybody else."""
-    inside = [each for each in cut.stages if each.rule in rules]
+def judge_cuts(
+    measurement: Measurement, cuts: Sequence[CohortContrast], rules: Sequence[str | None]
+) -> dict[tuple[str, str], CohortVerdict]:
+    """The verdict inside each of these cohorts, at its part of the error probability, and on everybody else."""
+    guardrail, alpha = measurement.guardrail, measurement.verdict.alpha
     whole = [each for each in measurement.verdict.stages if each.rule in rules]
-    return CohortVerdict(
-        measurement=measurement,
-        attribute=cut.attribute,
-        value=cut.value,
-        inside=judge(measurement.guardrail, inside, alpha),
-        outside=judge(measurement.guardrail, outside(whole, inside), measurement.verdict.alpha),
-    )
+    everywhere = _evidence(judge(guardrail, whole, alpha)) if cuts else 0.0
+    found = {}
+    for cut in cuts:
+        stages = [each for each in cut.stages if each.rule in rules]
+        inside = judge(guardrail, stages, alpha / len(cuts))
+        found[cut.attribute, cut.value] = CohortVerdict(
+            measurement=measurement,
+            attribute=cut.attribute,
+            value=cut.value,
+            inside=inside,
+            outside=judge(guardrail, outside(whole, stages), alpha),
+            odds=_evidence(inside) - everywhere,
+            bar=math.log(ODDS * len(cuts)),
+        )
+    return found
+
+
+def _evidence(found: Verdict) -> float:
+    """The logarithm of the evidence for harm."""
+    return math.log(found.e_value) if found.e_value else 0.0
 
 
 def is_confined(found: CohortVerdict) -> bool:
@@ -89,20 +122,7 @@ def is_confined(found: CohortVerdict) -> bool:
         return True
     if rest.status is not VerdictStatus.INCONCLUSIVE or min(rest.candidate_units, rest.baseline_units) == 0:
         return False
-    return not _worse(found) and (rest.candidate_units >= inside.candidate_units or _apart(found))
-
-
-def _apart(found: CohortVerdict) -> bool:
-    """Whether the harm that shows inside is beyond all that is possible outside."""
-    inside, rest = found.inside.interval or (None, None), found.outside.interval or (None, None)
-    if None in inside or None in rest:
-        return False
-    low, high = inside
-    middle = math.sqrt(low * high)  # type: ignore[operator]
-    guardrail = found.measurement.guardrail
-    if guardrail.kind is GuardrailKind.MEAN and guardrail.worse is Worse.LOWER:
-        return rest[0] > middle  # type: ignore[operator]
-    return rest[1] < middle  # type: ignore[operator]
+    return not _worse(found) and found.odds >= found.bar
 
 
 def _worse(found: CohortVerdict) -> bool:

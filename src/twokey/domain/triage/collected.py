@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from twokey.domain.audit import Entry
 from twokey.domain.control import Control, State
 from twokey.domain.evidence import Evidence
 from twokey.domain.finding import Finding
@@ -70,7 +71,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """One control as it was observed: its versions in any order, its guardrails, and who met it.
 
     `by_variation` holds the breached guardrails again for each single variation, where there are several beside the
-    baseline. `recorded` are contexts of units that met it, to be replayed.
+    baseline. `recorded` are contexts of units that met it, to be replayed. `audited` are the entries of the audit log
+    about its changes, where it is suspected.
     """
 
     flag: str
@@ -79,6 +81,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     by_variation: tuple[Measurement, ...] = ()
     exposures: tuple[ExposureCount, ...] = ()
     recorded: tuple[RecordedContext, ...] = ()
+    audited: tuple[Entry, ...] = ()
 
 
 class Collected(msgspec.Struct, frozen=True, kw_only=True):

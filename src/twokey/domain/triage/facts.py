@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from twokey.domain.audit import Entry
 from twokey.domain.evidence import EvidenceKind
 from twokey.domain.guardrail import Verdict
 from twokey.domain.runbook import Chosen
@@ -77,6 +78,20 @@ def edit(notebook: Notebook, flag: str, found: timing.Edit, moment: datetime) ->
         "moves": timing.moves(found),
     }
     return notebook.sheet(EvidenceKind.CHANGE, (flag, str(version.revision)), f"change of {flag}", body)
+
+
+def audited(notebook: Notebook, entry: Entry) -> Sheet:
+    """What the audit log has about a change: the names stay in the log, where they can be erased."""
+    happening = entry.happening
+    body = {
+        "entry": entry.index,
+        "hash": entry.hash,
+        "action": happening.action,
+        "change": happening.subject,
+        "by": happening.actor.get("kind", ""),
+        "at": _time(entry.at),
+    }
+    return notebook.sheet(EvidenceKind.AUDIT, (str(entry.index),), f"audit entry {entry.index}", body)
 
 
 def cohorts(notebook: Notebook, flag: str, attribute: str, found: Sequence[CohortVerdict]) -> Sheet:

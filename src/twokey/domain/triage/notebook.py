@@ -3,7 +3,7 @@
 Rules kept here:
 - a figure is looked up in the body of the evidence at the moment it is cited, so every citation can be grounded;
 - evidence is made once per fact and kept only where something of it is cited;
-- foreign text (names of alerts, services, attribute values) is repeated only where it is a plain identifier.
+- foreign text (names of alerts, services, attributes and their values) is repeated only where it is a plain identifier.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}")
 def plain(text: str, otherwise: str) -> str:
     """Foreign text in backticks where it is a plain identifier, else words of our own."""
     return f"`{text}`" if _PLAIN.fullmatch(text) else otherwise
+
+
+def named(attribute: str) -> str:
+    """The name of a context attribute, which applications choose."""
+    return plain(attribute, "an attribute whose name is no word")
 
 
 class Sheet:

@@ -5,8 +5,8 @@ Rules kept here:
 - one cohort is excluded only where the harm is confined to it; a share is only reduced where the agreed limit is still
   kept; otherwise the suspected rules go to the baseline, which is *internal only* where just the internal rule remains;
 - a rung is taken only where, by replay of the recorded contexts, it would have excluded the harm;
-- and only where its effect on the present state is computed to narrow. Where no rung narrows, the first one
-  that helps is drafted all the same, and says that it needs the approvals of an expansion.
+- and only where its effect on the present state is computed to narrow. Where another flag waits for the baseline of
+  the suspected one, and would be served in its place, the last rung switches off both. Nothing that widens is drafted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,17 @@ from twokey.domain.operation import (
 from twokey.domain.triage import timing
 from twokey.domain.triage.cohorts import Confined, confinement
 from twokey.domain.triage.replay import Harm, Replay, Replayed
-from twokey.domain.triage.rungs import Rung, exclude, is_harmful, reduce, stricter, switch_off, to_baseline, without
+from twokey.domain.triage.rungs import (
+    Rung,
+    exclude,
+    is_harmful,
+    reduce,
+    stricter,
+    switch_off,
+    to_baseline,
+    with_waiting,
+    without,
+)
 from twokey.domain.triage.suspicion import Suspicion
 from twokey.engine.errors import Invalid
 
@@ -68,6 +78,7 @@ def remedy(suspicion: Suspicion, state: State, internal_segment: str, today: dat
             without(suspicion),
             to_baseline(flag, suspicion, internal_segment),
             switch_off(flag),
+            with_waiting(suspicion, state),
         ),
         replay,
     )
@@ -75,23 +86,17 @@ def remedy(suspicion: Suspicion, state: State, internal_segment: str, today: dat
 
 def _climb(rungs: Sequence[Rung], replay: Replay) -> Remedy | None:
     passed: list[Passed] = []
-    widening: list[Rung] = []
     for rung in rungs:
         does = computed(replay.state, rung.operations) if rung.operations else None
         replayed = replay.of(rung.operations) if does is not None else None
         enough = replayed is None or replayed.does or rung.recommendation is Recommendation.REDUCE_PERCENTAGE
         if does is Effect.NARROWS and enough:
             return _take(rung, passed, replayed)
-        if does is Effect.WIDENS:
-            widening.append(rung)
         if not rung.why_not and not rung.operations:
             continue  # it is none for this flag
         why = _TOO_LITTLE if does is Effect.NARROWS else _WHY_NOT[does]
         passed.append(Passed(why=rung.why_not or f"{rung.title}: {why}", replayed=None if enough else replayed))
-    if not widening:
-        return None
-    last = Passed(why="no rung only narrows: this one needs the approvals of an expansion")
-    return _take(widening[0], [*passed, last], None)
+    return None
 
 
 _TOO_LITTLE = "it would not have excluded the harm"

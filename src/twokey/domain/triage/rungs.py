@@ -2,7 +2,8 @@
 
 Rules kept here:
 - one cohort is excluded only where the harm is confined to it; a share is only reduced where the agreed limit is still
-  kept; a more cautious variation is served only where it is measured and does no harm;
+  kept, and not where few units have all of the harm (those of two flags that do it together);
+- a more cautious variation is served only where it is measured and does no harm;
 - otherwise the suspected rules go to the baseline, which is *internal only* where just the internal rule remains;
 - the same units get something else, and nobody else is moved.
 """
@@ -15,7 +16,7 @@ from datetime import date, timedelta
 
 import msgspec
 
-from twokey.domain.control import Surface, Upkeep
+from twokey.domain.control import State, Surface, Upkeep
 from twokey.domain.finding import Recommendation
 from twokey.domain.guardrail import GuardrailKind, Verdict, VerdictStatus, Worse
 from twokey.domain.operation import (
@@ -28,7 +29,7 @@ from twokey.domain.operation import (
 )
 from twokey.domain.triage import timing
 from twokey.domain.triage.cohorts import Confined, attributes
-from twokey.domain.triage.notebook import plain
+from twokey.domain.triage.notebook import named, plain
 from twokey.domain.triage.replay import Replay
 from twokey.domain.triage.suspicion import Suspicion
 from twokey.engine.flag import WEIGHT_TOTAL, Clause, Flag, Operator, Rule, Scalar, Serve
@@ -66,7 +67,7 @@ def exclude(suspicion: Suspicion, found: Confined | None, replay: Replay, today:
         operations=tuple(
             _exclusion(suspicion, rule, found, today, above) for above, rule in enumerate(_in_order(suspicion))
         ),
-        title=f"exclude `{found.attribute}` {cohort} from {flag.key}",
+        title=f"exclude {named(found.attribute)} {cohort} from {flag.key}",
         confined=found,
         to=flag.baseline,
     )
@@ -76,13 +77,13 @@ def _why_not_exclude(suspicion: Suspicion, replay: Replay) -> str:
     names = attributes(suspicion.breached)
     if not names:
         return "excluding one cohort: no cohort can be told apart, since exposures carry no context attributes"
-    listed = ", ".join(f"`{name}`" for name in names)
+    listed = ", ".join(dict.fromkeys(named(name) for name in names))
     why = f"excluding one cohort: the harm is not confined to one value of {listed}"
     most = replay.most(names)
     if most is None:
         return why
     name, value = most
-    return f"{why}; `{name}` {plain(value, 'one value')} alone holds the most of the harmed units, and not all"
+    return f"{why}; {named(name)} {plain(value, 'one value')} alone holds the most of the harmed units, and not all"
 
 
 def _in_order(suspicion: Suspicion) -> tuple[str | None, ...]:
@@ -133,6 +134,9 @@ def reduce(suspicion: Suspicion) -> Rung:
     past = [each.guardrail.name for each in suspicion.breached if not within_limit(each.verdict, each.guardrail.worse)]
     if past:
         why = f"pausing, or a smaller share: {_listed(past)} past the agreed limit for whoever would still get it"
+        return Rung(recommendation=Recommendation.REDUCE_PERCENTAGE, why_not=why)
+    if suspicion.together:
+        why = f"a smaller share: whoever still got it beside {_listed(suspicion.together)} would have all of the harm"
         return Rung(recommendation=Recommendation.REDUCE_PERCENTAGE, why_not=why)
     operations = tuple(found for rule in suspicion.rules if (found := _step_back(suspicion, rule)) is not None)
     if len(operations) != len(suspicion.rules):
@@ -258,6 +262,35 @@ def switch_off(flag: Flag) -> Rung:
         title=f"switch {flag.key} off",
         to=flag.baseline,
     )
+
+
+def with_waiting(suspicion: Suspicion, state: State) -> Rung:
+    """Switch it off together with what waits for its baseline, which nobody is to get in its place."""
+    flag = suspicion.control.flag
+    waiting = _waiting(state, flag)
+    if not waiting:
+        return Rung(recommendation=Recommendation.KILL_SWITCH)
+    names = _listed(list(waiting))
+    return Rung(
+        recommendation=Recommendation.KILL_SWITCH,
+        operations=tuple(SetEnabled(flag=key, enabled=False) for key in (flag.key, *waiting)),
+        title=f"switch {flag.key} off, and {names}, which would be served in its place",
+        to=flag.baseline,
+    )
+
+
+def _waiting(state: State, flag: Flag) -> tuple[str, ...]:
+    """The flags that are on and served only beside the baseline of this one, and those that wait for them alike."""
+    found, left = [], [(flag.key, flag.baseline)]
+    while left:
+        key, baseline = left.pop()
+        for other in sorted(state.controls):
+            one = state.controls[other]
+            waits = any(each.flag == key and baseline in each.variations for each in one.flag.prerequisites)
+            if waits and one.flag.enabled and not one.archived and other not in found:
+                found.append(other)
+                left.append((other, one.flag.baseline))
+    return tuple(found)
 
 
 # ---------------------------------------------------------------- the suspected rules to the baseline

@@ -28,6 +28,9 @@ MOST = 12
 """so many are chosen."""
 LEAST_UNITS = 10
 """Of many controls one that fewer units met in either arm cannot stand out by more than chance."""
+BY_CHANCE = 5.0
+"""Of what is accused, at most so many times the part that one verdict may err by (a quarter, at 5 %) is there by chance
+in the worst case, which is that every innocent control is exactly as much worse as its margin allows."""
 NEAR_SHARE = 0.5
 """The part of all prior weight that goes to what was edited before the signal."""
 HALF_LIFE_HOURS = 6.0
@@ -120,16 +123,16 @@ def weights(compared: Collection[str], near: Mapping[str, float]) -> dict[str, f
 
 
 def standing(strengths: Mapping[str, float], found: Shortlist) -> frozenset[str]:
-    """The controls whose breach carries the number of controls that were compared.
+    """The controls whose breach carries the number of controls that were compared, at a level of `BY_CHANCE`.
 
-    `strengths` is by how much each one's e-value is past its bar: 1 is at it. With one control nothing is asked beyond
+    `strengths` is by how much each one's e-value is past its bar: 1 is at it. With few controls nothing is asked beyond
     that.
     """
     carried = {key: value * found.weight(key) for key, value in strengths.items()}
     ranked = sorted(carried, key=lambda key: -carried[key])
     many = max(found.compared, len(strengths))
-    passing = [rank for rank, key in enumerate(ranked, start=1) if carried[key] >= many / rank]
-    return frozenset(ranked[: max(passing, default=0)])
+    passing = [rank for rank, key in enumerate(ranked, start=1) if BY_CHANCE * carried[key] >= many / rank]
+    return frozenset(key for key in ranked[: max(passing, default=0)] if strengths[key] >= 1)
 
 
 # ---------------------------------------------------------------- how far a control's candidate is from its baseline

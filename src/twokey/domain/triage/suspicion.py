@@ -6,7 +6,8 @@ Rules kept here:
 - a control whose harm shows only where another suspected one serves its candidate is that one's doing (`apart`);
 - where many controls were compared, its e-value must carry their number (`screening.standing`);
 - the candidate's fallbacks count as a breach only where the baseline does not fall back alike;
-- order and confidence are computed from the parts below, each from 0 to 1, with fixed weights.
+- order and confidence are computed from the parts below, each from 0 to 1, with fixed weights. What is suspected has
+  carried the number of controls already, so confidence begins at `LEAST`, and the parts say how much is added.
 
     strength     0.40   how far the strongest e-value is past its bar: 0.5 at the bar, towards 1 beyond it
     timing       0.20   how near before the signal the flag's reach moved (`timing.closeness`)
@@ -34,7 +35,9 @@ NEARBY = timedelta(hours=1)
 """A change elsewhere that long before the signal competes as an explanation."""
 COMPETITION = 0.8
 """What uniqueness is multiplied by where a change elsewhere competes."""
+LEAST = 0.5
 HIGH, MEDIUM = 0.8, 0.6
+"""Where confidence is called high and medium; the incident bench says how many were right (docs/assistants.md)."""
 
 
 class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +56,9 @@ class Suspicion(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def confidence(self) -> float:
-        """The weighted sum of the parts, to two digits."""
-        return round(sum(WEIGHTS[name] * value for name, value in self.parts.items()), 2)
+        """`LEAST`, and the weighted sum of the parts for the rest, to two digits."""
+        weighed = sum(WEIGHTS[name] * value for name, value in self.parts.items())
+        return round(LEAST + (1 - LEAST) * weighed, 2)
 
     @property
     def strength(self) -> float:

@@ -15,7 +15,7 @@ from twokey.domain.guardrail import GuardrailKind, sentences
 from twokey.domain.triage import facts, suspicion, timing
 from twokey.domain.triage.cohorts import Confined
 from twokey.domain.triage.collected import Collected, Measurement, Observed
-from twokey.domain.triage.notebook import Notebook, plain
+from twokey.domain.triage.notebook import Notebook, named, plain
 from twokey.domain.triage.remedy import Passed, Remedy
 from twokey.domain.triage.suspicion import Suspicion
 
@@ -122,12 +122,22 @@ class Teller:
         found = timing.edits(observed.versions)
         before, after = timing.last_before(found, self.moment), timing.first_after(found, self.moment)
         if before is not None:
-            return f"It last moved {self.span(observed.flag, before)} before: {self.moves(observed.flag, before)}."
+            told = f"It last moved {self.span(observed.flag, before)} before: {self.moves(observed.flag, before)}"
+            return f"{told}{self._on_record(observed, before)}."
         if after is not None:
             sheet = facts.edit(self.notebook, observed.flag, after, self.moment)
             at = sheet.figure("at", f"{observed.flag} moved", clock)
             return f"It moved only afterwards, at {at} UTC, so it does not explain how the trouble began."
         return "No change of it is on record."
+
+    def _on_record(self, observed: Observed, edit: timing.Edit) -> str:
+        """Where the audit log has that change, and what kind of actor made it."""
+        entry = next((each for each in observed.audited if each.happening.subject == edit.version.change), None)
+        if entry is None:
+            return ""
+        sheet = facts.audited(self.notebook, entry)
+        index = sheet.figure("entry", f"audit entry about the last change of {observed.flag}", str)
+        return f" (audit entry {index}, by {sheet.figure('by', 'who made that change')})"
 
     def span(self, flag: str, edit: timing.Edit) -> str:
         """How long before the signal an edit was."""
@@ -151,7 +161,7 @@ class Teller:
     def cohort(self, flag: str, found: Confined) -> str:
         """That the harm is in one cohort only, with the figures inside and outside it."""
         told = [self._inside(flag, found, index) for index in range(len(found.verdicts))]
-        return f"The harm is confined to `{found.attribute}` {plain(found.value, 'one value')}: {'; '.join(told)}."
+        return f"The harm is confined to {named(found.attribute)} {plain(found.value, 'one value')}: {'; '.join(told)}."
 
     def _inside(self, flag: str, found: Confined, index: int) -> str:
         verdict = found.verdicts[index]
@@ -218,7 +228,7 @@ class Teller:
             after = sheet.figure("units_a_minute_after", "units a minute since", rate)
             parts.append(f"{after} units a minute come, {before} before")
         for index, each in enumerate(found.shifted[:2]):
-            says = f"`{each.attribute}` {plain(each.value, 'one value')}"
+            says = f"{named(each.attribute)} {plain(each.value, 'one value')}"
             before = sheet.figure(f"shifted.{index}.before", f"share of {says} before", share)
             after = sheet.figure(f"shifted.{index}.after", f"share of {says} since", share)
             parts.append(f"{says} went from {before} to {after} of the units")
@@ -230,12 +240,14 @@ class Teller:
         return f"Also suspected: {listed(told)}; each needs a look of its own." if told else ""
 
     def cleared(self, observed: Sequence[Observed]) -> str:
-        """Controls that moved before the signal, and do not separate."""
-        told = []
+        """Controls that moved before the signal, and do not separate, or not by more than chance."""
+        told, by_chance = [], suspicion.by_chance(self.collected)
         for each in observed:
             before = timing.last_before(timing.edits(each.versions), self.moment)
             if before is not None and suspicion.near(before.at, self.moment) and each.measurements:
-                told.append(f"`{each.flag}` moved {self.span(each.flag, before)} before and does not separate.")
+                span = self.span(each.flag, before)
+                known = ", so it is the first to look at" if each.flag in by_chance else " and does not separate"
+                told.append(f"`{each.flag}` moved {span} before{known}.")
         return " ".join(told[:NAMED])
 
     def elsewhere(self, explains: bool) -> str:
@@ -276,7 +288,7 @@ class Teller:
         who = f"the units that {self.where(found)} assigned `{found.variation}`"
         if remedy.confined is None:
             return who
-        return f"{who} in `{remedy.confined.attribute}` {plain(remedy.confined.value, 'that cohort')}"
+        return f"{who} in {named(remedy.confined.attribute)} {plain(remedy.confined.value, 'that cohort')}"
 
     def _back(self, flag: str, measurement: Measurement) -> str:
         guardrail = measurement.guardrail

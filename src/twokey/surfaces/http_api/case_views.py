@@ -348,17 +348,18 @@ def _item(entry: Entry) -> TimelineItem:
         step=step,  # type: ignore[arg-type]
         actor=happening.actor.get("name") or happening.actor.get("id", ""),
         actor_kind=happening.actor.get("kind", ""),
-        text=_text(entry),
+        text=told(entry),
         outcome=happening.outcome.value,
         entry=entry.index,
     )
 
 
-def _text(entry: Entry) -> str:
+def told(entry: Entry) -> str:
+    """An entry of the log in a sentence."""
     detail = entry.happening.detail
     if isinstance(verdicts := detail.get("verdicts"), dict):
         return "; ".join(f"{guardrail} {status}".replace("_", " ") for guardrail, status in verdicts.items())
-    told = next((detail[key] for key in ("problem", "summary", "title", "text", "name", "note") if detail.get(key)), "")
-    told = str(detail["choice"]).replace("_", " ") if detail.get("choice") else told
+    said = next((detail[key] for key in ("problem", "summary", "title", "text", "name", "note") if detail.get(key)), "")
+    said = str(detail["choice"]).replace("_", " ") if detail.get("choice") else said
     verb = entry.happening.action.replace(".", " ").replace("_", " ")
-    return f"{verb}: {told}" if told else verb
+    return f"{verb}: {said}" if said else verb

@@ -15,7 +15,7 @@ from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor, Scope
 from twokey.domain.telemetry import Scope as Where
 from twokey.steps import check_evidence, close_case
-from twokey.surfaces.calls import Acts, Serves, StrictBodies, check_reach, reads
+from twokey.surfaces.calls import Acts, Before, Serves, StrictBodies, check_reach, reads
 from twokey.surfaces.http_api import series as charts
 from twokey.surfaces.http_api.case_views import Loaded, case_row, case_view, check_view, decision_view
 from twokey.surfaces.http_api.models import (
@@ -49,14 +49,15 @@ def list_cases(
     project: str | None = None,
     environment: str | None = None,
     status: str | None = None,
+    before: Before = None,
     limit: int = Query(100, ge=1, le=500),
 ) -> list[CaseRow]:
-    """Cases, newest first."""
+    """Cases, newest first; those older than `before`, where it is given."""
     place = {} if actor.may_turn_key else {"project": actor.project, "environment": actor.environment}
     asked = {"project": project, "environment": environment, "status": status} | place
     given = {key: value for key, value in asked.items() if value is not None}
     with services.store.read() as uow:
-        return [case_row(uow, each) for each in uow.cases.where(limit=limit, **given)]
+        return [case_row(uow, each) for each in uow.cases.where(limit=limit, before=before, **given)]
 
 
 @router.get("/{id}")

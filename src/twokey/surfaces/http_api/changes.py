@@ -13,7 +13,7 @@ from twokey.domain.drafting import Draft
 from twokey.domain.identity import Actor, Scope
 from twokey.ports import UnitOfWork
 from twokey.steps import compare_reach, draft_proposal, reverse_change
-from twokey.surfaces.calls import Calls, Serves, StrictBodies, check_reach, prove, reads
+from twokey.surfaces.calls import Before, Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.case_views import change_view
 from twokey.surfaces.http_api.models import ChangeView, ReachView, ReverseChange, ReverseResult
 
@@ -23,13 +23,17 @@ Reads = Annotated[Actor, reads(Scope.FLAGS_READ)]
 
 @router.get("")
 def list_changes(
-    actor: Reads, services: Serves, case: str | None = None, limit: int = Query(100, ge=1, le=500)
+    actor: Reads,
+    services: Serves,
+    case: str | None = None,
+    before: Before = None,
+    limit: int = Query(100, ge=1, le=500),
 ) -> list[ChangeView]:
-    """Changes, newest first."""
+    """Changes, newest first; those older than `before`, where it is given."""
     place = {} if actor.may_turn_key else {"project": actor.project, "environment": actor.environment}
     given = {key: value for key, value in {"case": case, **place}.items() if value is not None}
     with services.store.read() as uow:
-        return [_view(uow, each) for each in uow.changes.where(limit=limit, **given)]
+        return [_view(uow, each) for each in uow.changes.where(limit=limit, before=before, **given)]
 
 
 @router.get("/{id}")

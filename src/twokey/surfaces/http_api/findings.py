@@ -21,11 +21,11 @@ from twokey.domain.second_opinion import same_operations
 from twokey.ports import UnitOfWork
 from twokey.steps import draft_proposal, submit_finding
 from twokey.steps.record_refusal import Attempt, record
-from twokey.steps.submit_finding import Claim, Failure
+from twokey.steps.submit_finding import Claim, Failure, Run
 from twokey.surfaces.auth import need_scope
 from twokey.surfaces.calls import Acts, Serves, StrictBodies, check_reach
 from twokey.surfaces.http_api.finding_views import difference_views, unsupported_views
-from twokey.surfaces.http_api.models import NewFailure, NewFinding, SubmittedFinding
+from twokey.surfaces.http_api.models import NewFailure, NewFinding, NewRun, SubmittedFinding, ToldView
 from twokey.surfaces.services import Services
 
 router = APIRouter(prefix="/cases", tags=["cases"], route_class=StrictBodies)
@@ -55,6 +55,22 @@ def report_failure(id: str, body: NewFailure, actor: Acts, services: Serves) -> 
     _check_may(services, actor, id)
     submit_finding.report_failure(services.store, actor, id, msgspec.convert(body.model_dump(), Failure))
     return Response(status_code=204)
+
+
+@router.post("/{id}/findings/runs", status_code=204)
+def begin_run(id: str, body: NewRun, actor: Acts, services: Serves) -> Response:
+    """Say that an assistant begins to look at the case, before it asks a model."""
+    _check_may(services, actor, id)
+    submit_finding.begin_run(services.store, actor, id, msgspec.convert(body.model_dump(), Run))
+    return Response(status_code=204)
+
+
+@router.get("/{id}/findings/mine")
+def show_told(id: str, actor: Acts, services: Serves) -> ToldView:
+    """What this token has done on the case so far: so that an assistant that starts again does nothing twice."""
+    _check_may(services, actor, id)
+    with services.store.read() as uow:
+        return ToldView(**msgspec.structs.asdict(submit_finding.told(uow, actor, id)))
 
 
 def _said(body: NewFinding) -> dict[str, Any]:

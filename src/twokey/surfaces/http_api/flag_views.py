@@ -42,7 +42,7 @@ def _row(control: Control, changed_at: datetime | None, today: date) -> dict[str
         "revision": flag.revision,
         "archived": control.archived,
         "review_date": control.review_date,
-        "overdue": control.review_date is not None and control.review_date < today,
+        "overdue": control.is_overdue(today),
         "reach": reach(flag),
         "changed_at": changed_at,
     }

@@ -90,16 +90,27 @@ def _open_cases(uow: UnitOfWork, project: str, environment: str) -> int:
 
 
 @router.get(PLACE + "/flags", dependencies=READS)
-def list_flags(project: str, environment: str, services: Serves, archived: bool = False) -> list[FlagRow]:
-    """The flags of an environment, by key."""
+def list_flags(
+    project: str,
+    environment: str,
+    services: Serves,
+    archived: bool = False,
+    overdue: bool = False,
+    after: Annotated[str | None, Query(max_length=200, description="The key after which to go on.")] = None,
+    limit: Annotated[int | None, Query(ge=1, le=500)] = None,
+) -> list[FlagRow]:
+    """The flags of an environment, by key; those that nobody looked at in time, where `overdue` is asked for."""
     with services.store.read() as uow:
         uow.flags.environment(project, environment)
         state = uow.flags.state(project, environment)
-        return [
-            flag_row(control, _changed(uow, project, environment, key), uow.now.date())
+        today = uow.now.date()
+        found = [
+            (key, control)
             for key, control in sorted(state.controls.items())
-            if archived or not control.archived
+            if (archived or not control.archived) and (after is None or key > after)
         ]
+        wanted = [pair for pair in found if pair[1].is_overdue(today)] if overdue else found
+        return [flag_row(control, _changed(uow, project, environment, key), today) for key, control in wanted[:limit]]
 
 
 def _changed(uow: UnitOfWork, project: str, environment: str, key: str) -> datetime | None:

@@ -11,6 +11,7 @@ from twokey.domain.approval import Answer, Approval, fill
 from twokey.domain.control import State
 from twokey.domain.errors import Invalid
 from twokey.domain.exposure import BlastRadius
+from twokey.domain.footing import Footing, footings, in_words
 from twokey.domain.gate import Gate
 from twokey.domain.guarded_rollout import Plan, describe_plan
 from twokey.domain.identity import SCHEDULE, Actor, Role
@@ -21,11 +22,13 @@ from twokey.steps.ask_gate import approvals_of, gate_of, members_of, takes_keys
 from twokey.surfaces.http_api.models import (
     BlastRadiusView,
     FlagDiff,
+    FootingView,
     GapView,
     JointView,
     KeyView,
     LineView,
     PlanView,
+    PreviewView,
     ProposalRow,
     ProposalView,
     RuleMoveView,
@@ -80,6 +83,7 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
     before = _base(uow, proposal)
     members = members_of(uow, proposal)
     may, why_not = _may(uow, members, actor, proposal)
+    found = footings_of(uow, proposal)
     changes = uow.changes.where(proposal=proposal.id, limit=50)
     applied = next((each for each in reversed(changes) if each.undoes is None), None)  # a plan has more to come
     return ProposalView(
@@ -97,6 +101,8 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         keys=_keys(uow, proposal, counted, actor, "approve" in may),
         gaps=_gaps(uow, proposal),
         evidence=proposal.evidence,
+        rests_on=in_words(found),
+        footings=[FootingView(**msgspec.structs.asdict(each)) for each in found],
         finding=proposal.finding,
         blast_radius=blast_radius_view(proposal.blast_radius),
         base_revision=proposal.base_revision,
@@ -112,6 +118,28 @@ def proposal_view(uow: UnitOfWork, proposal: Proposal, actor: Actor) -> Proposal
         change=applied.id if applied else None,
         may=may,
         why_not=why_not,
+    )
+
+
+def footings_of(uow: UnitOfWork, proposal: Proposal) -> tuple[Footing, ...]:
+    """On how many distinct units its signal rests, read again in what it cites."""
+    cited = (uow.evidence.find(each) for each in proposal.evidence)
+    return footings([each for each in cited if each is not None], proposal.evidence)
+
+
+def preview_view(before: State, proposal: Proposal) -> PreviewView:
+    """What a change would come to, from a proposal that nobody keeps."""
+    return PreviewView(
+        action=str(proposal.action),
+        effect=str(proposal.effect),
+        effect_because=list(proposal.effect_because),
+        sentences=_sentences(proposal.operations, before),
+        diffs=_diffs(proposal, before),
+        reverse=_way(proposal.reverse, before, proposal),
+        rollback=_way(proposal.rollback, before, proposal),
+        required_roles=list(proposal.required_roles),
+        blast_radius=blast_radius_view(proposal.blast_radius),
+        base_revision=proposal.base_revision,
     )
 
 

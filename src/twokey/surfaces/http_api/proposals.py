@@ -15,21 +15,23 @@ from twokey.domain.proposal import ApplyMode, Proposal
 from twokey.steps import apply_change, copy_flags, draft_proposal, review_proposal
 from twokey.steps.ask_gate import gate_of, suppose_approvals
 from twokey.surfaces.auth import need_scope
-from twokey.surfaces.calls import Acts, Calls, Serves, StrictBodies, check_reach, prove, reads
+from twokey.surfaces.calls import Acts, Before, Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.models import (
     Approve,
     CopyFlags,
     EditProposal,
     NewJointProposal,
+    NewPreview,
     NewProposal,
     NewRollout,
+    PreviewView,
     ProposalRow,
     ProposalView,
     Prove,
     Reject,
 )
 from twokey.surfaces.http_api.models.governance import SupposedGate
-from twokey.surfaces.http_api.proposal_views import gate_view, proposal_row, proposal_view
+from twokey.surfaces.http_api.proposal_views import gate_view, preview_view, proposal_row, proposal_view
 from twokey.surfaces.http_api.record import document_of
 from twokey.surfaces.services import Services
 
@@ -43,13 +45,14 @@ def list_proposals(
     services: Serves,
     case: str | None = None,
     status: str | None = None,
+    before: Before = None,
     limit: int = Query(100, ge=1, le=500),
 ) -> list[ProposalRow]:
-    """Proposals, newest first."""
+    """Proposals, newest first; those older than `before`, where it is given."""
     place = {} if actor.may_turn_key else {"project": actor.project, "environment": actor.environment}
     given = {key: value for key, value in {"case": case, "status": status, **place}.items() if value is not None}
     with services.store.read() as uow:
-        return [proposal_row(uow, each) for each in uow.proposals.where(limit=limit, **given)]
+        return [proposal_row(uow, each) for each in uow.proposals.where(limit=limit, before=before, **given)]
 
 
 @router.post("", status_code=201)
@@ -70,6 +73,19 @@ def draft(body: NewProposal, actor: Acts, services: Serves) -> ProposalView:
         apply_at=body.apply_at,
     )
     return _drafted(services, actor, wanted)
+
+
+@router.post("/preview")
+def preview_change(body: NewPreview, actor: Reads, services: Serves) -> PreviewView:
+    """What operations would come to: effect, ways back, keys, whom they would reach. Nothing is kept."""
+    wanted = Draft(
+        project=body.project,
+        environment=body.environment,
+        operations=parse_operations(body.operations),
+        reason="a preview",
+    )
+    state, proposal = draft_proposal.preview(services.store, services.telemetry, actor, wanted)
+    return preview_view(state, proposal)
 
 
 @router.post("/joint", status_code=201)

@@ -16,6 +16,7 @@ from twokey.documents.proposal_yaml import (
 )
 from twokey.domain.case import Case
 from twokey.domain.control import Control
+from twokey.domain.footing import in_words
 from twokey.domain.identity import Actor
 from twokey.domain.operation import apply_all, touched
 from twokey.domain.proposal import Proposal
@@ -23,7 +24,7 @@ from twokey.ports import UnitOfWork
 from twokey.surfaces.http_api.audit import entry_view
 from twokey.surfaces.http_api.case_views import case_view
 from twokey.surfaces.http_api.flag_views import flag_view
-from twokey.surfaces.http_api.proposal_views import proposal_view
+from twokey.surfaces.http_api.proposal_views import footings_of, proposal_view
 from twokey.surfaces.services import Services
 
 ENTRIES = 1000
@@ -69,7 +70,7 @@ def document_of(uow: UnitOfWork, proposal: Proposal) -> str:
             action=str(proposal.action),
             from_=reach_word(now.flag if now else None, segment),
             to=reach_word(then.flag if then else None, segment),
-            reason=proposal.reason,
+            reason=f"{proposal.reason.rstrip()} (rests on {in_words(footings_of(uow, proposal))})",
             rollback_command=rollback_line(key, shown.flag.baseline if shown else "", proposal.environment),
             evidence_gap=gap_line([each.sentence for each in finding.gaps] if finding else []),
             approval_required_from=proposal.required_roles,

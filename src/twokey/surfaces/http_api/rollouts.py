@@ -10,7 +10,7 @@ from twokey.domain.guarded_rollout import LIVE, GuardedRollout, Opens, RolloutSt
 from twokey.domain.identity import Actor, Scope
 from twokey.ports import UnitOfWork
 from twokey.steps import guard_rollout
-from twokey.surfaces.calls import Acts, Calls, Serves, StrictBodies, check_reach, prove, reads
+from twokey.surfaces.calls import Acts, Before, Calls, Serves, StrictBodies, check_reach, prove, reads
 from twokey.surfaces.http_api.case_views import verdict_view
 from twokey.surfaces.http_api.models import MoveRollout, PauseRollout, RolloutStep, RolloutView
 from twokey.surfaces.http_api.proposal_views import plan_view
@@ -28,15 +28,16 @@ def list_rollouts(
     environment: str | None = None,
     flag: str | None = None,
     status: str | None = None,
+    before: Before = None,
     limit: int = Query(100, ge=1, le=500),
 ) -> list[RolloutView]:
-    """Guarded rollouts, newest first."""
+    """Guarded rollouts, newest first; those older than `before`, where it is given."""
     asked = {"project": project, "environment": environment, "flag": flag, "status": status}
     if not actor.may_turn_key:
         asked |= {"project": actor.project, "environment": actor.environment}
     given = {key: value for key, value in asked.items() if value is not None}
     with services.store.read() as uow:
-        return [_view(uow, each, actor) for each in uow.rollouts.where(limit=limit, **given)]
+        return [_view(uow, each, actor) for each in uow.rollouts.where(limit=limit, before=before, **given)]
 
 
 @router.get("/{id}")

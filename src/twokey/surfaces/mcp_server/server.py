@@ -9,10 +9,12 @@ Rules kept here:
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Collection
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from mcp.server import MCPServer, ServerRequestContext
+from mcp.server import CacheHint, MCPServer, ServerRequestContext
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
@@ -20,7 +22,7 @@ from mcp.types import INVALID_PARAMS, ToolAnnotations
 
 from twokey import __version__
 from twokey.surfaces.mcp_server.asking import Ask, Problem
-from twokey.surfaces.mcp_server.tools import Told, Tool, tools_of
+from twokey.surfaces.mcp_server.tools import Tool, tools_of
 
 INSTRUCTIONS = (
     "Twokey holds feature flags, cases and evidence. You read and draft; people or a written policy decide. No tool "
@@ -29,14 +31,23 @@ INSTRUCTIONS = (
 Scopes = Callable[[], Collection[str]]
 
 
-def create_server(ask: Callable[[], Ask], scopes: Scopes) -> MCPServer[Any]:
-    """A server over this way to ask, for a caller with these scopes (both are asked at each request)."""
-    tools = {each.name: each for each in tools_of(ask)}
-    server: MCPServer[Any] = MCPServer(
-        "twokey", title="Twokey", version=__version__, instructions=INSTRUCTIONS, middleware=[_only(tools, scopes)],
-        log_level="WARNING",
-    )  # fmt: skip
-    for tool in tools.values():
+def create_server(ask: Callable[[], Ask], scopes: Scopes, tools: Sequence[Tool] | None = None) -> MCPServer[Any]:
+    """A server over this way to ask, for a caller with these scopes (both are asked at each request).
+
+    Other `tools` are for who tests how a server behaves whatever its tools are.
+    """
+    known = {each.name: each for each in (tools_of(ask) if tools is None else tools)}
+    with _logging_left_alone():
+        server: MCPServer[Any] = MCPServer(
+            "twokey",
+            title="Twokey",
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            middleware=[_only(known, scopes)],
+            cache_hints={"tools/list": CacheHint(ttl_ms=60_000, scope="private")},
+            subscriptions=False,
+        )
+    for tool in known.values():
         server.add_tool(
             _told(tool.run),
             name=tool.name,
@@ -51,11 +62,22 @@ def create_server(ask: Callable[[], Ask], scopes: Scopes) -> MCPServer[Any]:
     return server
 
 
-def _told(run: Callable[..., Awaitable[Told]]) -> Callable[..., Awaitable[Told]]:
+@contextmanager
+def _logging_left_alone() -> Iterator[None]:
+    """The SDK sets up logging for the whole process where nobody has: that is for the process to do."""
+    root, guard = logging.getLogger(), logging.NullHandler()
+    root.addHandler(guard)
+    try:
+        yield
+    finally:
+        root.removeHandler(guard)
+
+
+def _told(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """The tool, whose refusals are results."""
 
     @functools.wraps(run)
-    async def call(*args: Any, **named: Any) -> Told:
+    async def call(*args: Any, **named: Any) -> Any:
         try:
             return await run(*args, **named)
         except Problem as problem:

@@ -29,8 +29,8 @@ from twokey.surfaces.ofrep.book import Book, Books
 from twokey.surfaces.ofrep.exposures import Exposures
 from twokey.surfaces.ofrep.notices import EVENTS, Notices, revision_of
 from twokey.surfaces.ofrep.origins import Origins
-from twokey.surfaces.ofrep.pace import Pace
 from twokey.surfaces.ofrep.tickets import ticket_for
+from twokey.surfaces.pace import Pace
 from twokey.surfaces.services import Services
 
 PREFIX = "/ofrep/"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -173,6 +174,10 @@ class ClickHouseTelemetry:
         return found
 
     # ---------------------------------------------------------------- arms
+
+    def first(self) -> AbstractContextManager[None]:
+        """Nothing: the engine has a machine of its own."""
+        return nullcontext()
 
     def arms(
         self,

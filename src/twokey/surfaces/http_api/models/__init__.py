@@ -25,6 +25,7 @@ from twokey.surfaces.http_api.models.cases import (
     NewFinding,
     NewNote,
     NewProvenance,
+    NewRun,
     NewSuspect,
     NoteView,
     OpinionView,
@@ -35,6 +36,7 @@ from twokey.surfaces.http_api.models.cases import (
     SubmittedFinding,
     SuspectView,
     TimelineItem,
+    ToldView,
     UnsupportedView,
 )
 from twokey.surfaces.http_api.models.evidence import (
@@ -74,6 +76,7 @@ from twokey.surfaces.http_api.models.governance import (
     ReviewView,
     SupposedGate,
 )
+from twokey.surfaces.http_api.models.happenings import ChangeElsewhereView, HappeningView
 from twokey.surfaces.http_api.models.policy import MatrixCell, MatrixRow, MatrixView, PolicyView, WrittenPolicyView
 from twokey.surfaces.http_api.models.proposals import (
     Approve,
@@ -82,11 +85,14 @@ from twokey.surfaces.http_api.models.proposals import (
     CopyFlags,
     EditProposal,
     FlagDiff,
+    FootingView,
     JointPart,
     JointView,
     KeyView,
     NewJointProposal,
+    NewPreview,
     NewProposal,
+    PreviewView,
     ProposalRow,
     ProposalView,
     Prove,
@@ -118,6 +124,7 @@ from twokey.surfaces.http_api.models.rollouts import (
     RolloutView,
     StageOfPlan,
 )
+from twokey.surfaces.http_api.models.runbooks import RunbookSectionView, RunbookTextView
 from twokey.surfaces.http_api.models.session import (
     About,
     Accept,
@@ -158,6 +165,7 @@ __all__ = [
     "BreakGlass",
     "CaseRow",
     "CaseView",
+    "ChangeElsewhereView",
     "ChangeView",
     "CheckView",
     "CitationView",
@@ -182,8 +190,10 @@ __all__ = [
     "FlagDiff",
     "FlagRow",
     "FlagView",
+    "FootingView",
     "GapView",
     "GuardrailView",
+    "HappeningView",
     "Invitation",
     "Invited",
     "JointPart",
@@ -207,9 +217,11 @@ __all__ = [
     "NewNote",
     "NewPasskey",
     "NewPassword",
+    "NewPreview",
     "NewProposal",
     "NewProvenance",
     "NewRollout",
+    "NewRun",
     "NewSuspect",
     "NewToken",
     "NewUser",
@@ -226,6 +238,7 @@ __all__ = [
     "PlannedStageView",
     "Point",
     "PolicyView",
+    "PreviewView",
     "PrimaryView",
     "ProposalRow",
     "ProposalView",
@@ -243,7 +256,9 @@ __all__ = [
     "RolloutStep",
     "RolloutView",
     "RuleMoveView",
+    "RunbookSectionView",
     "RunbookStepView",
+    "RunbookTextView",
     "Second",
     "SecondNeeded",
     "SeriesView",
@@ -260,6 +275,7 @@ __all__ = [
     "Tile",
     "TimelineItem",
     "TokenView",
+    "ToldView",
     "TotpSecret",
     "TransitionView",
     "UnsupportedView",

@@ -185,6 +185,21 @@ class NewFailure(Model):
     provenance: NewProvenance
 
 
+class NewRun(Model):
+    """Word that an assistant begins to look at a case, and which model it asks."""
+
+    provider: str = Field(min_length=1, max_length=200)
+    model: str = Field(min_length=1, max_length=200)
+
+
+class ToldView(Model):
+    """What a token has done on a case: runs that began, findings, and failures it told of."""
+
+    runs: int
+    findings: int
+    failures: int
+
+
 class SubmittedFinding(Model):
     """A finding that was kept, and the proposal that was drafted of it; `why_not_drafted` where none was."""
 

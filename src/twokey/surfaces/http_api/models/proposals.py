@@ -109,8 +109,20 @@ class ProposalRow(Model):
     required: int
 
 
+class FootingView(Model):
+    """One breach that a proposal rests on: distinct units of either arm; the cohort where it was cut by one."""
+
+    evidence: str
+    flag: str
+    guardrail: str
+    candidate_units: int
+    baseline_units: int
+    attribute: str
+    value: str
+
+
 class ProposalView(ProposalRow):
-    """One proposal whole."""
+    """One proposal whole. `rests_on`: on how many distinct units its signal does; `footings`: the same in figures."""
 
     reason: str
     expected_effect: str
@@ -125,6 +137,8 @@ class ProposalView(ProposalRow):
     keys: list[KeyView]
     gaps: list[GapView]
     evidence: dict[str, str]
+    rests_on: str
+    footings: list[FootingView]
     finding: str | None
     blast_radius: BlastRadiusView | None
     base_revision: int
@@ -152,6 +166,29 @@ class NewProposal(Model):
     code_reference_review: str = Field(default="", max_length=2000)
     apply: Literal["when_open", "manual", "at"] = "when_open"
     apply_at: datetime | None = None
+
+
+class NewPreview(Model):
+    """Operations whose consequences are asked for. Nothing is kept of them."""
+
+    project: str
+    environment: str
+    operations: list[dict[str, Any]] = Field(min_length=1, max_length=50)
+
+
+class PreviewView(Model):
+    """What operations would come to on the present state, computed as for a proposal; nobody decides on it."""
+
+    action: str
+    effect: str
+    effect_because: list[str]
+    sentences: list[str]
+    diffs: list[FlagDiff]
+    reverse: WayView
+    rollback: WayView
+    required_roles: list[str]
+    blast_radius: BlastRadiusView | None
+    base_revision: int
 
 
 class JointPart(Model):
