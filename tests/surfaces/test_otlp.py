@@ -109,6 +109,27 @@ def test_old_names_of_the_conventions_are_read_alike(server: Doors, world: World
     assert counted(world) == {("pro-10", "reranker_v2", "reranker_v2"): 1}
 
 
+def test_a_variation_that_is_not_named_is_told_by_its_value(server: Doors, world: World) -> None:
+    """Providers that know no variations send the value, as an attribute or, by older conventions, in the body."""
+    unnamed = {key: value for key, value in SAID.items() if key != "feature_flag.result.variant"}
+    request = logs(world, unnamed | {"feature_flag.result.value": "reranker_v2"}, unnamed | {"conversation": "c-2"})
+    body = request.resource_logs[0].scope_logs[0].log_records[1].body
+    body.kvlist_value.values.add(key="value").value.string_value = "reranker_v2"
+    assert partial(send(source(server), request)) == (0, "")
+    assert counted(world) == {("pro-10", "reranker_v2", "reranker_v2"): 2}
+    for said, why in (({"feature_flag.result.value": "nonsense"}, "0 variations"), ({}, "is missing")):
+        rejected, reason = partial(send(source(server), logs(world, unnamed | said)))
+        assert rejected == 1
+        assert why in reason
+
+
+def test_what_an_event_says_of_itself_is_no_context(server: Doors, world: World) -> None:
+    said = {"error.type": "general", "error.message": "it broke", "event.name": "feature_flag.evaluation"}
+    send(source(server), logs(world, SAID | said))
+    (context,) = world.telemetry.contexts(HERE)
+    assert set(context.context) == {"plan", "targetingKey", "conversation"}
+
+
 def test_a_span_event_tells_the_same(server: Doors, world: World) -> None:
     request = ExportTraceServiceRequest()
     span = request.resource_spans.add().scope_spans.add().spans.add(name="answer")

@@ -5,6 +5,7 @@ Rules kept here:
   variation; without a version it is refused, because a guess by time would put it into the wrong stage;
 - a rule that is not named is deduced where only one could have decided so, and is `UNKNOWN_RULE` otherwise, which
   belongs to no stage;
+- where the variation is not named, its value names it, as long as no other variation has the same one;
 - old and new names of the semantic conventions are read alike (feature flags, versions 1.26 to 1.44);
 - a data point counts for the unit that it names. One that names none is kept under its variation for charts, as
   `OBSERVATION`, and no verdict rests on it: requests of one person are not independent of each other;
@@ -15,13 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from twokey.domain.telemetry import OBSERVATION
-from twokey.engine.canonical import digest
+from twokey.engine.canonical import canonical, digest
 from twokey.engine.errors import Invalid
 from twokey.engine.flag import Flag
 from twokey.engine.wire import Exposure, MetricEvent
@@ -41,7 +43,9 @@ TARGETING_KEY = "targetingKey"
 
 _KEY = ("feature_flag.key",)
 _VARIATION = ("feature_flag.result.variant", "feature_flag.variant")
+_VALUE = "feature_flag.result.value"
 _REASON = ("feature_flag.result.reason", "feature_flag.evaluation.reason")
+_ABOUT_ITSELF = frozenset({"error.type", "error.message", "event.name"})
 _OWN = {"unit_name": "twokey.unit.name", "unit": "twokey.unit.id", "revision": "twokey.revision", "rule": "twokey.rule"}
 
 
@@ -80,8 +84,9 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 def exposure_of(event: Event, known: Known) -> Exposure:
     """The exposure that an evaluation tells of. Raises Invalid."""
     said = event.attributes
-    key, variation = _text(said, _KEY), _text(said, _VARIATION)
+    key = _text(said, _KEY)
     flag = known.flag(key, _version(said))
+    variation = _variation(said, flag)
     if variation not in {each.key for each in flag.variations}:
         raise Invalid("feature_flag.result.variant", f"`{key}` has no variation `{variation[:200]}`", "one of the flag")
     reason = str(next((said[name] for name in _REASON if name in said), "unknown"))
@@ -155,11 +160,40 @@ def _joined(said: Attributes, known: Known) -> dict[str, str | int | None]:
     """Flag, variation, rule and revision, where a data point names its flag."""
     if not any(name in said for name in _KEY):
         return {}
-    key, variation = _text(said, _KEY), _text(said, _VARIATION)
+    key = _text(said, _KEY)
     flag = known.flag(key, _version(said))
+    variation = _variation(said, flag)
     reason = str(next((said[name] for name in _REASON if name in said), "split")).lower()
     rule = _rule(said, flag, variation, reason)
     return {"flag": key, "variation": variation, "rule": rule, "revision": _revision(said, flag)}
+
+
+def _variation(said: Attributes, flag: Flag) -> str:
+    if any(name in said for name in _VARIATION) or _VALUE not in said:
+        return _text(said, _VARIATION)
+    told = _written_alike(said[_VALUE])
+    alike = [each.key for each in flag.variations if canonical(each.value) in told]
+    if len(alike) != 1:
+        raise Invalid(_VALUE, f"is that of {len(alike)} variations of `{flag.key}`", "feature_flag.result.variant")
+    return alike[0]
+
+
+def _written_alike(value: Scalar) -> set[bytes]:
+    """What this may stand for: structures come as JSON text, and some exporters write every value as text."""
+    found: set[bytes] = set()
+    for each in (value, _parsed(value)):
+        with suppress(Invalid):
+            found.add(canonical(each))
+    return found
+
+
+def _parsed(value: Scalar) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return value
 
 
 def _rule(said: Attributes, flag: Flag, variation: str, reason: str) -> str | None:
@@ -218,4 +252,5 @@ def _checked(found: dict[str, object], kind: type[T]) -> T:
 
 
 def _is_fact(name: str, unit_name: str) -> bool:
-    return not name.startswith(("feature_flag.", "twokey.")) and name != unit_name and len(name) <= 256
+    ours = name.startswith(("feature_flag.", "twokey.")) or name in _ABOUT_ITSELF
+    return not ours and name != unit_name and len(name) <= 256

@@ -86,9 +86,16 @@ def of_logs(message: ExportLogsServiceRequest) -> Told:
                 said = _attributes(record.attributes)
                 name = record.event_name or str(said.pop("event.name", ""))
                 if name in EVENTS:
+                    said = _value_in(record.body) | said
                     at = _moment(record.time_unix_nano or record.observed_time_unix_nano)
                     _keep(events, misread, at, said)
     return Told(events=events, misread=tuple(misread))
+
+
+def _value_in(body: Any) -> dict[str, Scalar]:
+    """The value that older conventions put into the record's body: `{"value": ...}`."""
+    found = next((_scalar(each.value) for each in body.kvlist_value.values if each.key == "value"), None)
+    return {} if found is None else {"feature_flag.result.value": found}
 
 
 def of_traces(message: ExportTraceServiceRequest) -> Told:
