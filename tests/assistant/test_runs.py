@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import stat
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +36,8 @@ from tests.support.providers import (
 )
 from twokey.assistant.run import Failed, Found
 from twokey.assistant.settings import Budget
+from twokey.assistant.tools import Desk
+from twokey.engine.canonical import digest, digest_of_bytes
 
 ABSTAINS = {"summary": "nothing separates", "reason": "the baseline is as bad"}
 
@@ -54,7 +59,8 @@ def test_a_model_that_works_has_its_finding_beside_the_analysts(desk: Room, prot
     assert opinion["finding"]["id"] == outcome.told["id"]
     assert [each["supported"] for each in opinion["finding"]["citations"]] == [True]
     assert opinion["unsupported"] == []
-    assert (opinion["provenance"]["provider"], opinion["provenance"]["model"]) == (protocol, MODEL)
+    assert opinion["provenance"]["provider"] == f"{protocol} at 127.0.0.1"
+    assert opinion["provenance"]["model"] == MODEL
     assert (opinion["provenance"]["requests"], opinion["provenance"]["input_tokens"]) == (2, 2000)
     assert opinion["provenance"]["output_tokens"] == 200
     assert (desk.seen()["finding"], desk.state) == (mine, state)
@@ -74,6 +80,33 @@ def test_prompt_model_answer_and_evidence_are_in_the_log_by_their_digests(desk: 
     assert entry.detail["evidence"]
     assert entry.detail["evidence"].items() <= cited.items()
     assert answer.path == "/v1/chat/completions"
+
+
+def test_who_keeps_the_conversation_can_show_what_the_digests_are_of(desk: Room, tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    with FakeProvider(reads, concludes) as provider:
+        desk.run(settings_for(provider, "openai", keep=folder))
+    (file,) = folder.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    kept = json.loads(file.read_text())
+    (entry,) = desk.entries("finding.submit")
+    told = entry.detail["assistant"]
+    assert (digest(kept["prompt"]), digest_of_bytes(kept["answer"].encode())) == (told["prompt"], told["answer"])
+    sent = provider.requests[-1]
+    assert kept["prompt"]["turns"][0]["we"] in sent.texts
+    assert [text for _, text in kept["prompt"]["turns"][2]["results"]] == [
+        text for text in sent.texts if text.startswith('{"tool"')
+    ]
+
+
+def test_a_conversation_with_a_secret_in_it_is_not_kept(desk: Room, tmp_path: Path) -> None:
+    with FakeProvider(call("read_flag", {"key": KEY})) as provider:
+        outcome = desk.run(settings_for(provider, "openai", hasty(), keep=tmp_path / "kept"))
+    assert isinstance(outcome, Failed)
+    assert outcome.why == "refused"
+    assert len(provider.requests) == 1, "what was said may not be sent again either"
+    assert not (tmp_path / "kept").exists()
+    assert not [each for each in desk.entries("agent.read") if KEY in str(each)], "the server was not asked for it"
 
 
 def test_the_prompts_digest_moves_with_what_was_read(desk: Room) -> None:
@@ -112,6 +145,34 @@ def test_what_the_analyst_concluded_is_not_shown(desk: Room) -> None:
         assert proposal["id"] not in sent
     assert "proposal draft" not in sent
     assert desk.seen()["evidence"][0]["id"] in sent
+
+
+def test_a_model_that_lies_about_figures_is_marked(desk: Room) -> None:
+    def lies(request: Request) -> Act:
+        answer = concludes(request)
+        assert isinstance(answer, Calls)
+        (cited,) = answer.calls[0][1]["citations"]
+        wrong = {**cited, "value": cited["value"] + 40.0, "says": "much worse than it is"}
+        elsewhere = {**cited, "evidence": "evidence-of-nobody", "says": "made up"}
+        return concludes(request, citations=[cited, wrong, elsewhere], summary="it is 93 % slower")
+
+    with FakeProvider(reads, lies) as provider:
+        outcome = desk.run(settings_for(provider, "anthropic"))
+    assert isinstance(outcome, Found), outcome
+    (opinion,) = desk.opinions()
+    assert [each["supported"] for each in opinion["finding"]["citations"]] == [True, False, False]
+    assert {"field": "summary", "text": "93 %"} in opinion["unsupported"] == outcome.told["unsupported"]
+
+
+def test_a_fault_of_our_own_is_told_as_well(desk: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> str:
+        raise KeyError("a field that the server no longer sends")
+
+    monkeypatch.setattr(Desk, "call", broken)
+    with FakeProvider(call("read_gaps")) as provider:
+        outcome = desk.run(settings_for(provider, "openai"))
+    assert isinstance(outcome, Failed)
+    assert (outcome.summary, outcome.on_record) == ("something unexpected went wrong (KeyError)", True)
 
 
 # ------------------------------------------------------------- trouble that passes

@@ -165,6 +165,16 @@ def test_a_secret_that_others_wrote_into_evidence_is_masked_before_it_is_sent(ho
         assert secret not in sent
 
 
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_a_provider_that_puts_the_key_into_its_answer_is_not_passed_on(desk: Room, protocol: Protocol) -> None:
+    """It knows its own key, and the finding is read by everybody on the case."""
+    with FakeProvider(call("abstain", {**ABSTAINS, "reason": f"your key is {KEY}"})) as provider:
+        outcome = desk.run(settings_for(provider, protocol, hasty()))
+    assert isinstance(outcome, Failed)
+    assert (outcome.why, outcome.on_record, len(provider.requests)) == ("refused", True, 1)
+    assert KEY not in json.dumps(desk.seen()) + outcome.summary
+
+
 def test_what_a_model_says_goes_nowhere_but_into_the_finding(desk: Room, capfd: pytest.CaptureFixture[str]) -> None:
     """Text beside a call is dropped: it is no finding, and nobody is shown it."""
 

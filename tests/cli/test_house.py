@@ -138,6 +138,25 @@ def test_there_is_nothing_to_serve_before_setting_up(ines: Person, folder: Path)
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--oidc-agents", "support/production"], "--oidc-issuer"),
+        (
+            ["--oidc-agents", "production", "--oidc-issuer", "https://id.test", "--oidc-client", "c"],
+            "PROJECT/ENVIRONMENT",
+        ),
+        (["--oidc-agents", "a/b/c", "--oidc-issuer", "https://id.test", "--oidc-client", "c"], "PROJECT/ENVIRONMENT"),
+    ],
+)
+def test_agents_by_a_provider_are_set_up_whole_or_not_at_all(
+    ines: Person, folder: Path, options: list[str], told: str
+) -> None:
+    ended = ines.runs("serve", "--data", str(folder), *options)
+    assert ended.code == Exit.USAGE
+    assert told in ended.err
+
+
 class TestValidate:
     def test_a_good_file(self, ines: Person) -> None:
         file = ines.home / "flags.json"

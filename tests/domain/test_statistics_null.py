@@ -3,9 +3,10 @@
 The full table is `python -m benchmarks.statistics`; these are its cells with fewer runs.
 """
 
+import numpy as np
 import pytest
 
-from benchmarks.statistics import ALPHA, RAMP, Cell, failures, latencies, run_all
+from benchmarks.statistics import ALPHA, RAMP, Cell, chronic, failures, latencies, run_all
 
 RUNS, LOOKS = 1000, 150
 
@@ -22,6 +23,8 @@ RUNS, LOOKS = 1000, 150
         Cell("at the margin, failures", "label, holding", failures(0.04, 1.25), ratio=1.25),
         Cell("at the margin, mean, unequal", "mean, holding", latencies(1.2, effect=1.25), (0.1,), ratio=1.25),
         Cell("planned shares", "shares", failures(0.05), (0.1,)),
+        Cell("two rules of unequal base rates", "label", failures(0.02), (0.1, 0.5), levels=(1, 10)),
+        Cell("two rules of unequal base rates, mean", "mean", latencies(), (0.1, 0.5), levels=(1, 5)),
     ],
     ids=lambda cell: cell.name,
 )
@@ -41,6 +44,17 @@ def test_stages_added_together_alarm_far_too_often() -> None:
     assert found[methods[0]].lower() > ALPHA
     found = run_all(Cell("", "mean", latencies(), RAMP, drift=3), methods[1:], runs=100, seed=11, looks=LOOKS)
     assert found[methods[1]].lower() > ALPHA
+
+
+def test_rules_of_unequal_base_rates_added_together_alarm_far_too_often() -> None:
+    for method, draw in (("stages pooled (label)", failures(0.02)), ("stages pooled (mean)", latencies())):
+        cell = Cell("", "label", draw, (0.1, 0.5), levels=(1, 10))
+        assert run_all(cell, (method,), runs=100, seed=11, looks=LOOKS)[method].lower() > ALPHA
+
+
+def test_units_that_come_in_every_stage_keep_alpha_when_each_counts_once_and_not_when_it_counts_again() -> None:
+    once, again = (chronic(np.random.default_rng(11), RUNS, once=each) for each in (True, False))
+    assert once.lower() <= ALPHA < again.lower()
 
 
 def test_real_harm_is_found_by_nearly_every_run() -> None:

@@ -99,7 +99,7 @@ def test_a_process_without_a_store_puts_a_second_opinion_on_a_case(server: Serve
     assert "stands beside the analyst's finding" in out
     view = seen(server, case)
     (opinion,) = view["opinions"]
-    assert (opinion["provenance"]["provider"], opinion["provenance"]["requests"]) == (protocol, 3)
+    assert (opinion["provenance"]["provider"], opinion["provenance"]["requests"]) == (f"{protocol} at 127.0.0.1", 3)
     assert opinion["compared"] is True
     assert view["finding"] == before["finding"]
     whole = provider.everything + out + err + json.dumps(view)

@@ -167,6 +167,30 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"Tab never came to {name!r}, but to {seen}")
 
 
+def test_a_chart_is_read_by_keys_as_a_table_and_as_a_picture(
+    browser: Browser, server: ServerProcess, case: dict[str, Any]
+) -> None:
+    with visit(browser, server, f"/flags/{PROJECT}/{ENVIRONMENT}/{FLAG}", "mara") as page:
+        page.get_by_role("button", name="p95").first.click()
+        chart = page.get_by_role("slider", name="over time by variation").first
+        chart.focus()
+        told = []
+        for key in ("End", "ArrowLeft", "Home"):
+            page.keyboard.press(key)
+            told.append(chart.get_attribute("aria-valuetext") or "")
+        assert len(set(told)) == 3
+        for each in told:
+            assert "baseline" in each
+            assert "ms" in each
+        page.keyboard.press("Escape")
+        expect(chart).to_have_attribute("aria-valuetext", "Use the arrow keys to read the values")
+        figure = page.locator("figure").filter(has=chart)
+        figure.get_by_text("Figures as a table").press("Enter")
+        expect(figure.get_by_role("columnheader")).to_have_text(["Time", "baseline", "reranker_v2"])
+        picture = page.get_by_role("link", name="As a picture (PNG)").first.get_attribute("href")
+        assert page.request.get(str(picture)).body().startswith(b"\x89PNG")
+
+
 def test_a_key_is_turned_by_the_keyboard_alone(browser: Browser, server: ServerProcess) -> None:
     """From the sign-in to the change: a wrong password on the way, a dialog left by Escape, never a mouse."""
     proposal = draft(server)

@@ -49,11 +49,14 @@ def read(server: ServerProcess, path: str) -> Any:
 
 
 class Traffic(threading.Thread):
-    """An application under load: it goes by the last snapshot it saw, and sends each batch until it is acknowledged."""
+    """An application under load: it goes by the last snapshot it saw, and sends each batch until it is acknowledged.
 
-    def __init__(self, server: ServerProcess, slow_in_stage_2: float) -> None:
+    From the second stage on its candidate is slower by `harm`; both arms grow slower by `drift` with every batch.
+    """
+
+    def __init__(self, server: ServerProcess, *, harm: float = 0.0, drift: float = 0.0) -> None:
         super().__init__(daemon=True)
-        self.server, self.slow, self.over = server, slow_in_stage_2, threading.Event()
+        self.server, self.harm, self.drift, self.over = server, harm, drift, threading.Event()
         self.snapshot = read(server, SNAPSHOT)
 
     def run(self) -> None:
@@ -62,9 +65,10 @@ class Traffic(threading.Thread):
                 return
             with suppress(httpx.HTTPError):
                 self.snapshot = read(self.server, SNAPSHOT)
-            candidate = self.slow if self.snapshot["revision"] >= 3 else 0.3
+            slow = min(0.2 + self.drift * number, 0.6)
+            candidate = slow + (self.harm if self.snapshot["revision"] >= 3 else 0.0)
             batch = batch_of(
-                self.snapshot, 1500, slow=0.3, slow_candidate=candidate, prefix=f"b-{number}", seed=number,
+                self.snapshot, 1500, slow=slow, slow_candidate=candidate, prefix=f"b-{number}", seed=number,
                 over=timedelta(seconds=1),
             )  # fmt: skip
             self._send(batch)
@@ -116,7 +120,7 @@ def causes(server: ServerProcess, rollout: dict[str, Any]) -> list[str]:
 
 
 def test_harm_in_the_second_stage_is_taken_back_once_whatever_is_killed(server: ServerProcess) -> None:
-    called, traffic = begun(server), Traffic(server, 0.8)
+    called, traffic = begun(server), Traffic(server, harm=0.5)
     traffic.start()
     try:
         kill_thrice(server, seed=7)
@@ -126,8 +130,10 @@ def test_harm_in_the_second_stage_is_taken_back_once_whatever_is_killed(server: 
     assert causes(server, rollout) == ["rollback", "rollout", "proposal"]
 
 
-def test_without_harm_it_reaches_its_last_stage_once_whatever_is_killed(server: ServerProcess) -> None:
-    called, traffic = begun(server), Traffic(server, 0.3)
+def test_drift_in_both_arms_is_no_harm_and_it_reaches_its_last_stage_once_whatever_is_killed(
+    server: ServerProcess,
+) -> None:
+    called, traffic = begun(server), Traffic(server, drift=0.02)
     traffic.start()
     try:
         kill_thrice(server, seed=8)

@@ -14,10 +14,12 @@ from twokey.domain.change import Cause
 from twokey.domain.control import Control
 from twokey.domain.drafting import Draft
 from twokey.domain.errors import Conflict, Refused
-from twokey.domain.guarded_rollout import GuardedRollout, Opens, Plan, PlannedStage, RolloutStatus
+from twokey.domain.guarded_rollout import GuardedRollout, Opens, Plan, PlannedStage, RolloutStatus, describe_plan
 from twokey.domain.operation import Effect, SetEnabled
 from twokey.domain.proposal import Proposal, ProposalStatus, is_sealed
 from twokey.engine.errors import Invalid
+from twokey.engine.flag import Clause, Rollout, Rule, Serve
+from twokey.engine.operators import Operator
 from twokey.steps import guard_rollout
 from twokey.steps.draft_proposal import draft
 from twokey.steps.review_proposal import approve
@@ -73,9 +75,9 @@ def the_rollout(world: World) -> GuardedRollout:
         return uow.rollouts.where(limit=1)[0]
 
 
-def share(world: World) -> int:
+def share(world: World, of: str = "pro-10") -> int:
     with world.store.read() as uow:
-        rule = uow.flags.state(PROJECT, ENVIRONMENT).control(FLAG).flag.rule("pro-10")
+        rule = uow.flags.state(PROJECT, ENVIRONMENT).control(FLAG).flag.rule(of)
     assert rule is not None
     assert rule.serve.rollout is not None
     return dict(rule.serve.rollout.weights)["reranker_v2"]
@@ -122,6 +124,9 @@ def test_the_blast_radius_is_that_of_the_last_stage(world: World) -> None:
         (plan(PlannedStage(share=25_000, minutes=60, at_most=30)), "at_most"),
         (plan(rule="nowhere"), "has no rule `nowhere`"),
         (plan(rule="internal"), "alone"),
+        (plan(STAGES[0], PlannedStage(share=50_000, rule="nowhere")), "has no rule `nowhere`"),
+        (plan(STAGES[0], PlannedStage(share=50_000, rule="internal")), "alone"),
+        (plan(STAGES[0], PlannedStage(share=50_000, rule=None)), "alone"),
         (plan(candidate="baseline"), "alone"),
         (plan(flag="new_header", rule=None), "alone"),
         (plan(flag="nobody"), "nobody"),
@@ -191,6 +196,67 @@ def test_harm_in_the_second_stage_takes_it_back_at_once(any_world: World) -> Non
     assert change.applied_by == f"plan:{proposal.digest}"
     assert change.operations == proposal.rollback.operations
     assert proposal.status is ProposalStatus.REVERSED
+
+
+@pytest.fixture
+def two_rules(tmp_path: Path) -> Iterator[World]:
+    """The candidate is drawn for by two rules; enterprise customers have none of it yet."""
+    watched, header = controls()
+    internal, pro = watched.flag.rules
+    enterprise = Rule(
+        id="enterprise",
+        clauses=(Clause(attribute="plan", operator=Operator.IN, values=("enterprise",)),),
+        serve=Serve(rollout=Rollout(weights=(("reranker_v2", 0), ("baseline", 100_000)))),
+    )
+    flag = msgspec.structs.replace(watched.flag, rules=(internal, enterprise, pro))
+    made = World(tmp_path, msgspec.structs.replace(watched, flag=flag), header)
+    yield made
+    made.close()
+
+
+BY_RULE = plan(
+    PlannedStage(share=50_000, minutes=30, units=200, opens=Opens.TIME),
+    PlannedStage(share=50_000, minutes=30, units=200, rule="enterprise"),
+    PlannedStage(share=100_000, minutes=30, opens=Opens.APPROVAL, rule="enterprise"),
+)
+
+
+def test_a_stage_may_reach_out_to_another_rule_and_harm_there_takes_all_of_it_back(two_rules: World) -> None:
+    world = two_rules
+    proposal = proposed(world, BY_RULE)
+    assert proposal.blast_radius is not None
+    assert "50 % reranker_v2 of rule `enterprise`" in describe_plan(BY_RULE)[1]
+    started(world, BY_RULE)
+    assert (share(world), share(world, "enterprise")) == (50_000, 0)
+    half_an_hour(world, 1)
+    assert (share(world), share(world, "enterprise")) == (50_000, 50_000)
+    assert the_rollout(world).units == 0, "those who met it by the other rule are of the stage before"
+    for seed in range(11, 15):
+        world.clock.forward(minutes=3)
+        world.traffic(900, seed=seed, slow=0.2, slow_candidate=0.6)
+        world.work()
+        if the_rollout(world).status is RolloutStatus.ROLLED_BACK:
+            break
+    assert the_rollout(world).status is RolloutStatus.ROLLED_BACK
+    for each in ("pro", "enterprise"):
+        assert {world.served(conversation=f"c-{n}", plan=each) for n in range(50)} == {"baseline"}
+
+
+def test_a_stage_of_another_rule_waits_for_units_that_this_rule_gave_the_candidate(two_rules: World) -> None:
+    world = two_rules
+    started(world, plan(PlannedStage(share=50_000, minutes=30, units=400, rule="enterprise", opens=Opens.TIME)))
+    rollout = half_an_hour(world, 1, units=1500)
+    assert (rollout.status, 200 < rollout.units < 300) == (RolloutStatus.RUNNING, True)
+    rollout = half_an_hour(world, 2, units=1500)
+    assert rollout.status is RolloutStatus.COMPLETED
+
+
+def test_the_blast_radius_of_a_plan_over_several_rules_is_that_of_all_its_stages(two_rules: World) -> None:
+    two_rules.clock.forward(minutes=31)
+    two_rules.traffic(2000)
+    radius = proposed(two_rules, BY_RULE).blast_radius
+    assert radius is not None
+    assert {each.after for each in radius.by_rule} == {"pro-10", "enterprise"}
 
 
 def test_drift_in_both_arms_takes_nothing_back(world: World) -> None:

@@ -240,3 +240,42 @@ def test_word_that_there_is_no_finding_is_on_the_case(server: Doors, world: Worl
     assert [each["text"] for each in items] == ["finding fail: no answer within 60 s"]
     assert items[0]["step"] == "triage"
     assert seen(server, case)["opinions"] == []
+
+
+RUN = {"provider": "openai", "model": "m-1"}
+
+
+def quiet(server: Doors) -> str:
+    """A case that nobody has looked at."""
+    sender = server.token(Scope.SIGNALS_WRITE)
+    told = sender.post("/signals/v1/alertmanager", json=alertmanager_body("Quiet")).json()
+    return str(told["results"][0]["case"])
+
+
+def test_what_an_assistant_has_done_is_told_to_it_and_to_no_other(
+    server: Doors, world: World, agent: TestClient
+) -> None:
+    case = quiet(server)
+    path = f"/api/v1/cases/{case}/findings"
+    assert agent.get(f"{path}/mine").json() == {"runs": 0, "findings": 0, "failures": 0}
+    assert agent.post(f"{path}/runs", json=RUN).status_code == 204
+    assert agent.get(f"{path}/mine").json() == {"runs": 1, "findings": 0, "failures": 0}
+    assert agent.post(path, json=CLAIM | {"operations": []}).status_code == 201
+    failure = {"why": "provider", "summary": "it is busy", "provenance": PROVENANCE}
+    assert agent.post(f"{path}/failures", json=failure).status_code == 204
+    assert agent.get(f"{path}/mine").json() == {"runs": 1, "findings": 1, "failures": 1}
+    other = server.token(*AGENT_SCOPES, kind=ActorKind.AGENT)
+    assert other.get(f"{path}/mine").json() == {"runs": 0, "findings": 0, "failures": 0}
+    assert "finding begin: m-1" in {each["text"] for each in seen(server, case)["timeline"]}
+
+
+def test_runs_without_end_are_stopped_and_only_an_assistant_begins_one(
+    server: Doors, world: World, agent: TestClient
+) -> None:
+    case = quiet(server)
+    path = f"/api/v1/cases/{case}/findings/runs"
+    assert [agent.post(path, json=RUN).status_code for _ in range(11)] == [204] * 10 + [403]
+    assert server.person("ines").post(path, json=RUN).status_code == 403
+    assert server.token(Scope.SIGNALS_READ, kind=ActorKind.AGENT).post(path, json=RUN).status_code == 403
+    assert problem(agent.post(path, json={**RUN, "approved": True}))["field"] == "approved"
+    assert len(entries(world, "finding.begin")) == 10

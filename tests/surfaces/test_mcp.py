@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 from mcp import Client, MCPError
-from mcp.client.stdio import StdioServerParameters
 from mcp.types import INVALID_PARAMS
 
-from tests.support.process import ServerProcess
 from tests.support.server import Doors, alertmanager_body
 from tests.support.world import ENVIRONMENT, FLAG, PROJECT, World
-from twokey.adapters import system
-from twokey.domain.identity import AGENT_SCOPES, SYSTEM, ActorKind, Scope
-from twokey.steps.manage_access import TokenRequest, create_token
+from twokey.domain.identity import AGENT_SCOPES, ActorKind, Scope
+from twokey.surfaces.http_api.models import NoteView
 from twokey.surfaces.mcp_server import ApiAsk, Problem, create_server, tools_of
 from twokey.surfaces.mcp_server.asking import harmless
+from twokey.surfaces.mcp_server.told import Told, told
 
 T = TypeVar("T")
 ERAS = pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
@@ -95,9 +90,28 @@ def test_tools_are_listed_in_one_order_with_every_annotation_and_a_schema_of_the
         assert each.output_schema
         assert each.annotations is not None
         hints = each.annotations
-        writes = each.name in ("draft_proposal", "annotate_case")
+        writes = each.name in ("draft_proposal", "submit_finding", "annotate_case")
         assert (hints.read_only_hint, hints.idempotent_hint) == (not writes, not writes)
         assert (hints.destructive_hint, hints.open_world_hint) == (False, False)
+
+
+def test_answers_are_described_by_the_shapes_of_the_api(agent: Agent) -> None:
+    tools = {each.name: each.output_schema for each in agent.use(lambda client: client.list_tools()).tools}
+    for name, schema in tools.items():
+        assert schema is not None
+        assert schema["properties"]["data"] != {}, name
+        assert {"data", "untrusted_text", "next_cursor"} <= schema["properties"].keys()
+    flag = tools["get_flag"]
+    assert flag is not None
+    assert {"key", "guardrails", "history", "overdue"} <= flag["$defs"]["FlagView"]["properties"].keys()
+
+
+def test_what_a_newer_server_adds_is_left_out_and_another_shape_is_told_as_such() -> None:
+    shape = Told[NoteView]
+    note = {"at": "2026-11-02T09:00:00Z", "author": "a", "text": "t"}
+    assert told(shape, note | {"mood": "good"}).data.text == "t"
+    with pytest.raises(Problem, match="another shape"):
+        told(shape, {"text": "t"})
 
 
 def test_there_is_no_verb_that_turns_a_key(agent: Agent) -> None:
@@ -145,7 +159,8 @@ def test_flags_are_read_explained_and_told_page_by_page(agent: Agent) -> None:
     context = {"conversation": "c-1", "plan": "pro"}
     told = agent.call("explain_evaluation", **PLACE, key=FLAG, context=context)
     assert told["data"]["variation"] in ("baseline", "reranker_v2")
-    assert "none of ours" in agent.refused("list_flags", **PLACE, cursor="-1")
+    assert "none of ours" in agent.refused("list_experiments", **PLACE, cursor="-1")
+    assert "case-none" in agent.refused("list_cases", cursor="case-none")
     assert agent.call("list_environments")["data"][0]["key"] == ENVIRONMENT
     assert agent.call("list_changes")["data"] is not None
     assert agent.call("list_rollouts")["data"] == agent.call("list_experiments", **PLACE)["data"] == []
@@ -218,43 +233,3 @@ def test_every_text_of_an_answer_is_made_harmless() -> None:
     assert all(text.isprintable() for text in (*shown, shown["k\\u202e"][0], shown["k\\u202e"][3]["x"]))
     assert shown["n"] == 1.5
     assert len(harmless("x" * 100_000)) == 20_000
-
-
-@pytest.mark.parametrize("era", ["auto", "legacy"])
-def test_over_standard_input_and_output_as_an_agent_s_client_starts_it(tmp_path: Path, era: Any) -> None:
-    server = ServerProcess(tmp_path / "data")
-    secret = server_token(server)
-    server.start()
-    try:
-        environment = {
-            "TWOKEY_URL": server.url,
-            "TWOKEY_TOKEN": secret,
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": "src",
-        }
-        started = StdioServerParameters(command=sys.executable, args=["-m", "twokey.cli.main", "mcp"], env=environment)
-
-        async def talk() -> tuple[list[str], Any]:
-            async with Client(started, mode=era) as client:
-                tools = await client.list_tools()
-                found = await client.call_tool("get_flag", {**PLACE, "key": FLAG})
-                return [each.name for each in tools.tools], found.structured_content
-
-        names, found = asyncio.run(talk())
-    finally:
-        server.stop()
-    assert "draft_proposal" in names
-    assert found["data"]["key"] == FLAG
-
-
-def server_token(server: ServerProcess) -> str:
-    from twokey.wiring import open_store
-
-    store = open_store(server.settings)
-    wanted = TokenRequest(
-        name="agent", kind=ActorKind.AGENT, scopes=AGENT_SCOPES, project=PROJECT, environment=ENVIRONMENT,
-        expires_at=None, on_behalf_of="mara",
-    )  # fmt: skip
-    secret = create_token(store, system, SYSTEM, wanted)[1]
-    store.close()
-    return secret

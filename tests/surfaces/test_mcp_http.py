@@ -17,10 +17,13 @@ from tests.support.world import ENVIRONMENT, FLAG, PROJECT, World
 from twokey.adapters import system
 from twokey.adapters.runbooks import FolderRunbooks
 from twokey.domain.identity import AGENT_SCOPES, SYSTEM, ActorKind, Scope
+from twokey.engine.errors import Invalid
+from twokey.settings import Provider, Settings
 from twokey.steps.manage_access import TokenRequest, create_token, revoke_token
 from twokey.surfaces.mcp_server.door import Visit
 from twokey.surfaces.mcp_server.tools import SCOPE_OF
 from twokey.surfaces.services import Agents
+from twokey.wiring import _address
 
 ADDRESS = "http://twokey.test"
 METADATA = f"{ADDRESS}/.well-known/oauth-protected-resource/mcp"
@@ -503,3 +506,19 @@ def test_a_finding_is_submitted_and_becomes_a_draft_for_people(house: House) -> 
     gaps = house.call("list_gaps", secret, id=case)["structuredContent"]["data"]
     assert isinstance(gaps, list)
     assert house.call("get_runbook_steps", secret, id=case)["structuredContent"]["data"] == []
+
+
+@pytest.mark.parametrize(
+    "address", ["twokey.test", "ftp://twokey.test", "https://twokey.test/path", "https://a@b.test"]
+)
+def test_a_public_address_is_an_address_of_a_host(address: str) -> None:
+    with pytest.raises(Invalid, match="public_url"):
+        _address(Settings(public_url=address))
+
+
+def test_a_provider_makes_agents_tokens_for_an_address_that_was_said() -> None:
+    provider = Provider(issuer="https://id.test", client_id="c", agents=(PROJECT, ENVIRONMENT))
+    with pytest.raises(Invalid, match="public_url"):
+        _address(Settings(provider=provider))
+    assert _address(Settings(provider=provider, public_url="https://twokey.test/")) == "https://twokey.test"
+    assert _address(Settings()) == ""

@@ -71,6 +71,16 @@ def test_an_agent_may_propose_one_and_it_waits_for_both_keys(server: Doors, worl
     assert world.revision == 1
 
 
+def test_a_stage_says_which_rule_it_widens_and_null_is_everybody_else(server: Doors) -> None:
+    viewer = server.person("viewer")
+    made = viewer.post("/api/v1/proposals/rollout", json=WANTED).json()
+    assert [each["rule"] for each in made["plan"]["stages"]] == ["pro-10", "pro-10"]
+    for rule, why in ((None, "does not split"), ("nowhere", "no rule `nowhere`"), ("internal", "does not split")):
+        stages = [PLAN["stages"][0], PLAN["stages"][1] | {"rule": rule}]
+        answer = viewer.post("/api/v1/proposals/rollout", json=WANTED | {"plan": PLAN | {"stages": stages}})
+        assert why in problem(answer)["detail"], answer.text
+
+
 def test_a_plan_is_refused_by_field(server: Doors) -> None:
     viewer = server.person("viewer")
     for change, field in (

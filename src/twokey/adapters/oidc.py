@@ -163,8 +163,8 @@ class OpenIdProvider:
 
         Who is `patient` bears that they were read just now, and are not read again for every stranger.
         """
-        fresh = time.monotonic() - self._keys_read_at < ANEW
-        for anew in (False,) if patient and self._keys is not None and fresh else (False, True):
+        fresh = self._keys is not None and time.monotonic() - self._keys_read_at < ANEW
+        for anew in (False, True):
             try:
                 return jwt.decode(token, self._key_set(anew=anew), algorithms=ALGORITHMS)
             except (JoseError, ValueError):

@@ -18,11 +18,10 @@ from typing import Any, Literal, Protocol
 
 from twokey.assistant.answer import ANSWERS, Unfit, read_answer
 from twokey.assistant.model import PASSING, Call, Kind, Reply, Result, Trouble, Turn
-from twokey.assistant.prompt import INSTRUCTIONS
+from twokey.assistant.prompt import ASKED, INSTRUCTIONS
 from twokey.assistant.settings import Budget
 from twokey.assistant.spans import Spans, answered, failed
 from twokey.assistant.tools import BY_NAME, Desk
-from twokey.engine.canonical import digest, digest_of_bytes
 
 Why = Literal["timed_out", "over_budget", "provider", "malformed", "two_answers", "refused"]
 MOST_AT_ONCE = 16
@@ -75,6 +74,9 @@ class Asks(Protocol):
     async def ask(self, turns: list[Turn], seconds: float) -> Reply:
         """The reply. Raises Trouble."""
 
+    async def close(self) -> None:
+        """Close the connections."""
+
 
 class _Over(Exception):
     """The run ends here, without a finding."""
@@ -99,7 +101,7 @@ class Conversation:
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    answer: str = ""
+    answer: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -107,9 +109,9 @@ class Conversation:
         return time.monotonic() - self.began
 
     @property
-    def prompt(self) -> str:
-        """`sha256:...` over all that was told to the model: instructions, and each turn in order."""
-        return digest({"instructions": INSTRUCTIONS, "turns": [_told(each) for each in self.turns]})
+    def prompt(self) -> dict[str, Any]:
+        """All that was told to the model: instructions, tools, and each turn in order."""
+        return {**ASKED, "turns": [_told(each) for each in self.turns]}
 
     async def run(self, submit: Submit) -> Ending:
         """Go on until there is an answer, or no more of the budget."""
@@ -125,6 +127,8 @@ class Conversation:
                     return ended
         except _Over as over:
             return over.nothing
+        except Exception as error:  # noqa: BLE001 - a fault of ours as well is told on the case, and ends nothing else
+            return Nothing("malformed", f"something unexpected went wrong ({type(error).__name__})")
 
     # ------------------------------------------------------------- asking
 
@@ -241,7 +245,7 @@ class Conversation:
 
     async def _submitted(self, reply: Reply, call: Call, submit: Submit) -> Ending | None:
         """What came of the answer; None where the model may say it again. Raises _Over."""
-        self.answer = digest_of_bytes(_text(call.given).encode("utf-8", "surrogatepass"))
+        self.answer = _whole(_text(call.given))
         try:
             outcome = await submit(read_answer(call.name, call.given))
         except Unfit as unfit:

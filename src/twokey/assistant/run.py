@@ -9,19 +9,21 @@ Rules kept here:
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from twokey.assistant.conversation import Accepted, Conversation, Nothing, Rejected, Why
-from twokey.assistant.guard import Guard
+from twokey.assistant.guard import Guard, Leak
+from twokey.assistant.keeping import keep
 from twokey.assistant.model import Asker
 from twokey.assistant.prompt import opening
 from twokey.assistant.server import Server, ServerTrouble
 from twokey.assistant.settings import Settings
 from twokey.assistant.spans import Spans, failed
 from twokey.assistant.tools import Desk
-from twokey.engine.canonical import digest
+from twokey.engine.canonical import digest, digest_of_bytes
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,31 @@ Outcome = Found | Failed
 async def run_case(server: Server, settings: Settings, guard: Guard, id: str) -> Outcome:
     """Look at this case once. Raises ServerTrouble where the case cannot be read, or a run may not begin."""
     case = await server.get("cases", id)
-    about = {"provider": settings.provider, "model": settings.model}
+    about = {"provider": settings.spoken, "model": settings.model}
     await server.post("cases", id, "findings", "runs", body=about)
-    asker, spans = Asker(settings, guard), Spans(settings, id)
-    desk = Desk(server, case, guard, settings.budget.result_characters)
-    talk = Conversation(asker, desk, settings.budget, spans, [opening(case, guard)])
+    spans, desk = Spans(settings, id), Desk(server, case, guard, settings.budget.result_characters)
+    talk = Conversation(Asker(settings, guard), desk, settings.budget, spans, [opening(case, guard)])
     try:
         with spans.run() as span:
-            ended = await talk.run(_Submitting(server, id, talk, about))
+            ended = await talk.run(_Submitting(server, id, talk, about, guard))
             if isinstance(ended, Nothing):
                 failed(span, ended.why)
     finally:
-        await asker.close()
+        await talk.asker.close()
+    made_by = provenance(talk, about)
+    if settings.keep is not None:
+        keep(settings.keep, id, {"prompt": talk.prompt, "answer": talk.answer, "provenance": made_by}, guard)
     if isinstance(ended, Accepted):
         return Found(id, ended.told)
-    return await _tell_failure(server, id, ended, provenance(talk, about), guard)
+    return await _tell_failure(server, id, ended, made_by, guard)
 
 
 def provenance(talk: Conversation, about: Mapping[str, str]) -> dict[str, Any]:
     """What is on record of how an answer came about."""
     return {
         **about,
-        "prompt": talk.prompt,
-        "answer": talk.answer,
+        "prompt": digest(talk.prompt),
+        "answer": "" if talk.answer is None else digest_of_bytes(talk.answer.encode()),
         "requests": talk.requests,
         "input_tokens": talk.input_tokens,
         "output_tokens": talk.output_tokens,
@@ -94,15 +98,18 @@ async def _insist(server: Server, *path: str, body: Mapping[str, Any]) -> Any:
 
 
 class _Submitting:
-    """Hands an answer to the server."""
+    """Hands an answer to the server, unless a secret of this process stands in it: a provider knows its own key."""
 
-    def __init__(self, server: Server, case: str, talk: Conversation, about: Mapping[str, str]) -> None:
-        self._server, self._case, self._talk, self._about = server, case, talk, about
+    def __init__(self, server: Server, case: str, talk: Conversation, about: Mapping[str, str], guard: Guard) -> None:
+        self._server, self._case, self._talk, self._about, self._guard = server, case, talk, about, guard
 
     async def __call__(self, answer: dict[str, Any]) -> Accepted | Rejected:
         body = {**answer, "provenance": provenance(self._talk, self._about)}
         try:
+            self._guard.check(json.dumps(answer, ensure_ascii=False, default=str).encode("utf-8", "replace"))
             return Accepted(await _insist(self._server, "cases", self._case, "findings", body=body))
+        except Leak:
+            return Rejected("a secret of this process stands in the answer; it was not passed on", final=True)
         except ServerTrouble as trouble:
             # Only what is wrong with the answer itself can be said better.
             return Rejected(f"the server refused it: {trouble}", final=trouble.status != 422)
@@ -111,7 +118,7 @@ class _Submitting:
 async def tell_silence(server: Server, settings: Settings, guard: Guard, id: str, runs: int) -> Failed:
     """Say that runs began on the case and none came to an end: they died, and are not tried for ever."""
     nothing = Nothing("timed_out", f"{runs} runs began and ended without a word")
-    made_by = {"provider": settings.provider, "model": settings.model, "prompt": digest("")}
+    made_by = {"provider": settings.spoken, "model": settings.model, "prompt": digest("")}
     return await _tell_failure(server, id, nothing, made_by, guard)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
@@ -58,7 +59,11 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One model. `content` puts what is asked and answered into spans; without it they hold names and numbers alone."""
+    """One model.
+
+    `content` puts what is asked and answered into spans; without it they hold names and numbers alone. `keep` is a
+    folder that each run's conversation is written into; without it nobody keeps one.
+    """
 
     provider: Provider
     model: str
@@ -66,6 +71,12 @@ class Settings:
     key: str = field(default=NO_KEY, repr=False)
     budget: Budget = field(default_factory=Budget)
     content: bool = False
+    keep: Path | None = None
+
+    @property
+    def spoken(self) -> str:
+        """Who is asked, for the record: the protocol, and whose machine it is where that is not its own provider's."""
+        return self.provider if self.url == URLS[self.provider] else f"{self.provider} at {self.host}"
 
     @property
     def host(self) -> str:
@@ -83,7 +94,9 @@ class Wanted:
     key_env: str = ""
 
 
-def settings_of(wanted: Wanted, environment: Mapping[str, str], budget: Budget, *, content: bool = False) -> Settings:
+def settings_of(
+    wanted: Wanted, environment: Mapping[str, str], budget: Budget, *, content: bool = False, keep: Path | None = None
+) -> Settings:
     """The settings. Raises Misconfigured."""
     provider = _provider(wanted.provider)
     if not wanted.model:
@@ -91,9 +104,14 @@ def settings_of(wanted: Wanted, environment: Mapping[str, str], budget: Budget, 
     url = (wanted.url or URLS[provider]).rstrip("/")
     _check_url(url, trusted=environment.get("TWOKEY_INSECURE_HTTP") == "1")
     return Settings(
-        provider=provider, model=wanted.model, url=url, key=_key(provider, wanted, environment), budget=budget,
+        provider=provider,
+        model=wanted.model,
+        url=url,
+        key=_key(provider, wanted, environment),
+        budget=budget,
         content=content,
-    )  # fmt: skip
+        keep=keep,
+    )
 
 
 def _provider(name: str) -> Provider:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from twokey.assistant.guard import Guard
+from twokey.assistant.guard import Guard, Leak
 from twokey.assistant.server import Json, Server, ServerTrouble
 
 UNTRUSTED = (
@@ -73,9 +73,11 @@ class Desk:
         if tool is None:
             return self.told("none", None, f"there is no such tool; there are {', '.join(BY_NAME)}")
         try:
+            # A provider knows its own key, and what a tool is given goes to the server.
+            self._guard.check(json.dumps(given, ensure_ascii=False, default=str).encode("utf-8", "replace"))
             _check(tool, given)
             return self.told(name, await tool.read(self, given))
-        except (Unreadable, ServerTrouble) as error:
+        except (Leak, Unreadable, ServerTrouble) as error:
             return self.told(name, None, str(error))
 
     def scrub(self, text: str) -> str:

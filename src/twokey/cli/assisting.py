@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,6 +49,10 @@ Content = Annotated[
     bool,
     typer.Option("--content", envvar="TWOKEY_MODEL_CONTENT", help="Put what is asked and answered into spans."),
 ]
+Keep = Annotated[
+    Path | None,
+    typer.Option(envvar="TWOKEY_MODEL_KEEP", help="Write each conversation into this folder. [default: kept nowhere]"),
+]
 Every = Annotated[float, typer.Option(min=1, help="With --watch: seconds between two looks.")]
 MostAnHour = Annotated[int, typer.Option(min=1, help="With --watch: cases in an hour.")]
 Hours = Annotated[float, typer.Option(min=0.1, help="With --watch: how many hours back a case may have begun.")]
@@ -63,7 +68,7 @@ class Assisting:
 
 
 def prepared(
-    world: Runtime, given: Mapping[str, Any], budget: Mapping[str, Any], *, content: bool, json: bool
+    world: Runtime, given: Mapping[str, Any], budget: Mapping[str, Any], *, content: bool, keep: Path | None, json: bool
 ) -> Assisting:
     """The settings, checked. Raises Failure."""
     from twokey.assistant.settings import Budget, Misconfigured, Wanted, settings_of
@@ -72,7 +77,7 @@ def prepared(
     if not token:
         raise usage("there is no token for the assistant", "put the secret of an agent's token into TWOKEY_TOKEN")
     try:
-        settings = settings_of(Wanted(**given), world.env, Budget(**budget), content=content)
+        settings = settings_of(Wanted(**given), world.env, Budget(**budget), content=content, keep=keep)
     except Misconfigured as error:
         raise usage(str(error), error.remedy) from None
     try:

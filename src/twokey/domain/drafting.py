@@ -136,10 +136,10 @@ def _last_stage(draft: Draft, basis: Basis, published: Snapshot) -> tuple[Operat
         return draft.operations
     control = basis.state.control(draft.plan.flag)
     stages = [operation_of(draft.plan, number, control) for number in range(len(draft.plan.stages))]
-    for number, each in enumerate(stages[1:], start=2):
-        if not (proof := prove_ways_back(basis.state, (each,), basis.contexts, published)).ok:
+    for number in range(2, len(stages) + 1):
+        if not (proof := prove_ways_back(basis.state, stages[:number], basis.contexts, published)).ok:
             raise Refused(f"a way back from stage {number} cannot be proven: {proof.reason}")
-    return (stages[-1],)
+    return tuple(stages)
 
 
 class Computed(NamedTuple):

@@ -1,8 +1,9 @@
-"""A guarded rollout: one rule's candidate share grows by stages that were approved together, while its guardrails hold.
+"""A guarded rollout: a candidate's share grows by stages that were approved together, while its guardrails hold.
 
 Rules kept here (each is a test):
 - the whole plan is part of what is approved, and so is the way back; each stage's way back is proven before the first;
-- shares only grow, between the candidate and the baseline alone, so nobody who has the candidate loses it on the way;
+- a stage widens the plan's rule, or reaches out to another one; each rule's share only grows, between the candidate and
+  the baseline alone, so nobody who has the candidate loses it on the way;
 - `breached` rolls back at once, in every stage, also while paused; only `holding` opens a stage that asks verdicts;
 - what cannot be judged pauses, and says why; so does a stage that is not decided in its time, and a flag that somebody
   else has moved;
@@ -46,10 +47,12 @@ class PlannedStage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One stage: the candidate's share in 1/100,000, and what must be so before the next one begins.
 
     `minutes` is its shortest time, `units` the units that the candidate must have met in it. `at_most` minutes after
-    its beginning a stage that is not decided pauses.
+    its beginning a stage that is not decided pauses. `rule` is the rule that it widens (nothing for `otherwise`), where
+    that is another one than the plan's.
     """
 
     share: int
+    rule: str | msgspec.UnsetType | None = msgspec.UNSET
     minutes: float = 60.0
     units: int = 100
     opens: Opens = Opens.VERDICT
@@ -62,12 +65,22 @@ class PlannedStage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The stages of one rule of a flag (of `otherwise`, where `rule` is nothing)."""
+    """The stages of a flag: of one rule (of `otherwise`, where `rule` is nothing), unless a stage names another."""
 
     flag: str
     rule: str | None = None
     candidate: str
     stages: tuple[PlannedStage, ...]
+
+    def rule_of(self, stage: int) -> str | None:
+        """The rule that a stage widens."""
+        named = self.stages[stage].rule
+        return self.rule if isinstance(named, msgspec.UnsetType) else named
+
+    @property
+    def rules(self) -> tuple[str | None, ...]:
+        """Every rule that a stage widens, in the order in which they come."""
+        return tuple(dict.fromkeys(self.rule_of(number) for number in range(len(self.stages))))
 
 
 class RolloutStatus(StrEnum):
@@ -151,24 +164,31 @@ class GuardedRollout(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 def check_plan(plan: Plan, control: Control) -> None:
     """Raise Invalid unless this plan can be carried out on the flag as it is."""
-    rollout = serve_of(plan, control).rollout
     flag = control.flag
     if control.archived or not flag.enabled:
         raise Invalid("plan: flag", f"`{flag.key}` is {'archived' if control.archived else 'off'}", "a flag that is on")
-    if rollout is None or {name for name, _ in rollout.weights} != {plan.candidate, flag.baseline}:
-        accepted = f"a rule that splits traffic between `{flag.baseline}` (the baseline) and one candidate"
-        raise Invalid("plan: rule", f"does not split `{plan.candidate}` from `{flag.baseline}` alone", accepted)
-    if not control.guardrails:
-        raise Invalid("plan: flag", f"`{flag.key}` has no guardrail", "a flag with a guardrail: nothing would guard it")
     if not 1 <= len(plan.stages) <= MOST_STAGES:
         raise Invalid("plan: stages", f"are {len(plan.stages)}", f"1 to {MOST_STAGES}")
-    _check_stages(plan, dict(rollout.weights)[plan.candidate])
+    present = {rule: _share_of(plan, rule, control) for rule in plan.rules}
+    if not control.guardrails:
+        raise Invalid("plan: flag", f"`{flag.key}` has no guardrail", "a flag with a guardrail: nothing would guard it")
+    _check_stages(plan, present)
 
 
-def _check_stages(plan: Plan, present: int) -> None:
-    before = present
+def _share_of(plan: Plan, rule: str | None, control: Control) -> int:
+    """The candidate's share of a rule as it is. Raises Invalid unless it splits the candidate from the baseline."""
+    rollout, baseline = serve_of(plan, rule, control).rollout, control.flag.baseline
+    if rollout is None or {name for name, _ in rollout.weights} != {plan.candidate, baseline}:
+        accepted = f"a rule that splits traffic between `{baseline}` (the baseline) and one candidate"
+        raise Invalid("plan: rule", f"does not split `{plan.candidate}` from `{baseline}` alone", accepted)
+    return dict(rollout.weights)[plan.candidate]
+
+
+def _check_stages(plan: Plan, present: dict[str | None, int]) -> None:
+    shares = dict(present)
     for number, each in enumerate(plan.stages):
-        where = f"plan: stages[{number}]"
+        where, rule = f"plan: stages[{number}]", plan.rule_of(number)
+        before = shares[rule]
         if not before < each.share <= WHOLE:
             accepted = f"more than {before} (what it has before), at most {WHOLE}"
             raise Invalid(f"{where}.share", f"is {each.share}", accepted)
@@ -180,26 +200,27 @@ def _check_stages(plan: Plan, present: int) -> None:
             raise Invalid(f"{where}.at_most", f"is {each.at_most}", f"more than `minutes` ({each.minutes})")
         if each.share == WHOLE and each.opens is Opens.VERDICT:
             raise Invalid(f"{where}.opens", "is `verdict`", "time or approval: at 100 % no control arm is left")
-        before = each.share
+        shares[rule] = each.share
 
 
-def serve_of(plan: Plan, control: Control) -> Serve:
-    """What the plan's rule serves. Raises Invalid where the flag has no such rule."""
-    if plan.rule is None:
-        return control.flag.otherwise
-    rule = control.flag.rule(plan.rule)
+def serve_of(plan: Plan, rule: str | None, control: Control) -> Serve:
+    """What a rule of the plan serves. Raises Invalid where the flag has no such rule."""
     if rule is None:
-        raise Invalid("plan: rule", f"`{plan.flag}` has no rule `{plan.rule}`", "the id of one of its rules")
-    return rule.serve
+        return control.flag.otherwise
+    found = control.flag.rule(rule)
+    if found is None:
+        raise Invalid("plan: rule", f"`{plan.flag}` has no rule `{rule}`", "the id of one of its rules")
+    return found.serve
 
 
 def operation_of(plan: Plan, stage: int, control: Control) -> SetWeights:
     """The edit that begins a stage: the candidate's share, the rest for the baseline, in the order that stands."""
-    rollout, share = serve_of(plan, control).rollout, plan.stages[stage].share
+    rule, share = plan.rule_of(stage), plan.stages[stage].share
+    rollout = serve_of(plan, rule, control).rollout
     if rollout is None:
         raise Invalid("plan: rule", "no longer splits traffic", "a rule with a rollout")
     weights = tuple((name, share if name == plan.candidate else WHOLE - share) for name, _ in rollout.weights)
-    return SetWeights(flag=plan.flag, rule=plan.rule, weights=weights)
+    return SetWeights(flag=plan.flag, rule=rule, weights=weights)
 
 
 def describe_plan(plan: Plan) -> tuple[str, ...]:
@@ -210,10 +231,18 @@ def describe_plan(plan: Plan) -> tuple[str, ...]:
         Opens.APPROVAL: "a person agrees",
     }
     return tuple(
-        f"stage {number}: {each.share / 1000:g} % {plan.candidate}, for at least {each.minutes:g} minutes and "
-        f"{each.units:,} units; then on once {opens[each.opens]}"
+        f"stage {number}: {each.share / 1000:g} % {plan.candidate}{_where(plan, number - 1)}, for at least "
+        f"{each.minutes:g} minutes and {each.units:,} units; then on once {opens[each.opens]}"
         for number, each in enumerate(plan.stages, start=1)
     )
+
+
+def _where(plan: Plan, stage: int) -> str:
+    """Of which rule, where the stages are of several."""
+    if len(plan.rules) == 1:
+        return ""
+    rule = plan.rule_of(stage)
+    return " of what everybody else gets" if rule is None else f" of rule `{rule}`"
 
 
 # ---------------------------------------------------------------- what to do now

@@ -127,12 +127,12 @@ def _see(telemetry: Telemetry, known: _Known, now: datetime) -> Sight:
 def _met(telemetry: Telemetry, scope: Scope, rollout: GuardedRollout, now: datetime) -> int:
     """The candidate's units in a stage that has no control arm."""
     counts = telemetry.exposure_counts(scope, window=Window(since=rollout.entered_at, until=now))
-    ours = (rollout.plan.rule, rollout.plan.candidate)
+    ours = (rollout.plan.rule_of(rollout.stage), rollout.plan.candidate)
     return sum(each.units for each in counts if (each.rule, each.assigned) == ours)
 
 
 def _is_ours(rule: str | None, first_revision: int, rollout: GuardedRollout) -> bool:
-    return rule == rollout.plan.rule and first_revision >= rollout.first_revision
+    return rule in rollout.plan.rules and first_revision >= rollout.first_revision
 
 
 def _moved(uow: UnitOfWork, known: _Known) -> str:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from tests.support.telemetry import SCOPE, Sender, assert_alike, at, measured, met
-from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms, Worse, fallback_guardrail
+from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms, Worse, fallback_guardrail, judge
 from twokey.domain.telemetry import Scope, StagePlan, Telemetry, Window
 
 SLOW = Guardrail(key="p95", metric="latency", kind=GuardrailKind.TAIL, limit=100, quantile=0.5)
@@ -311,3 +311,20 @@ def test_a_unit_that_is_no_longer_drawn_has_left(sender: Sender, store: Telemetr
     plan = StagePlan(rule="pro-10", first_revision=18, shares={"reranker": 10_000, "baseline": 90_000})
     (split,) = store.arms(SCOPE, SLOW, [plan], baseline="baseline")
     assert (split.candidate.joined_units, split.candidate.failures) == (1, 0)
+
+
+def test_a_candidate_whose_every_failure_falls_back_to_the_baseline_is_breached(
+    sender: Sender, store: Telemetry
+) -> None:
+    """By what was served, its failures would be the baseline's, and it would look perfect."""
+    units = [(f"u{each}", ("candidate", "baseline")[each % 2], each % 20 < 5 and each % 2 == 0) for each in range(3000)]
+    sender.send([met(name, arm, 1, served="baseline" if failed else arm) for name, arm, failed in units])
+    sender.send(metrics=[measured(name, float(failed), 2, metric="failed") for name, _, failed in units])
+    failing = Guardrail(key="failing", metric="failed", kind=GuardrailKind.RATE, limit=0.02)
+    plan = StagePlan(rule="pro-10", first_revision=18, shares={"candidate": 50_000, "baseline": 50_000})
+    stages, fallback = store.arms_of_all(SCOPE, [failing, fallback_guardrail()], [plan], baseline="baseline")
+    assert (stages[0].candidate.failures, stages[0].baseline.failures) == (450, 0)
+    assert str(judge(failing, stages).status) == "breached"
+    assert str(judge(fallback_guardrail(), fallback).status) == "breached"
+    alike = [msgspec.structs.replace(each, baseline=each.candidate) for each in stages]
+    assert str(judge(failing, alike).reason) == "fallback", "so many were served something else: nothing may pass"

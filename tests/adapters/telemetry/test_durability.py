@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
-from tests.support.telemetry import LATER, SCOPE, Sender, measured, met
+from tests.support.telemetry import LATER, NOON, SCOPE, Sender, measured, met
 from twokey.adapters.telemetry import DuckTelemetry
+from twokey.adapters.telemetry.schema import micros
 from twokey.engine.wire import TelemetryBatch
 
 WRITER = """
@@ -70,3 +72,24 @@ def test_a_store_that_was_closed_opens_with_everything_in_it(tmp_path: Path) -> 
     assert [each.unit for each in second.contexts(SCOPE)] == ["u1"]
     assert second.metrics(SCOPE) == ("latency",)
     second.close()
+
+
+DAY = 86_400 * 10**6
+_A_DAY = """
+INSERT INTO metrics
+SELECT 'support', 'production', 'latency', random(), 'u' || i || '-' || $day, 'conversation', (hash(i) // 2)::BIGINT,
+       $start + i, NULL, NULL, NULL, NULL, '{}', 1
+FROM range(150000) t(i)"""
+
+
+def test_what_is_deleted_makes_room_for_what_comes(tmp_path: Path) -> None:
+    """Of two days that are kept, the file is as large as they are, however many days went by."""
+    file, first = tmp_path / "telemetry.duckdb", micros(NOON)
+    store, sizes = DuckTelemetry(file), []
+    for day in range(10):
+        store._connection.execute(_A_DAY, {"day": day, "start": first + day * DAY})
+        store.prune(NOON + timedelta(days=day - 1))
+        sizes.append(file.stat().st_size)
+    store.close()
+    assert max(sizes[6:]) <= 1.2 * sizes[5], sizes
+    assert sizes[-1] > 1e6

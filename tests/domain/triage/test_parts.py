@@ -36,8 +36,8 @@ from twokey.domain.guardrail import (
 )
 from twokey.domain.operation import AddRule, Effect, apply_all, effect
 from twokey.domain.telemetry import CohortContrast
-from twokey.domain.triage import WEIGHTS, Collected, hints, separates, suspicions, timing, word
-from twokey.domain.triage.cohorts import confinement, judge_cuts, outside, subtract
+from twokey.domain.triage import WEIGHTS, Collected, Measurement, hints, separates, suspicions, timing, word
+from twokey.domain.triage.cohorts import confinement, is_confined, judge_cuts, outside, subtract
 from twokey.domain.triage.notebook import plain
 from twokey.domain.triage.rungs import is_internal, within_limit
 from twokey.domain.triage.telling import ago, listed
@@ -203,6 +203,28 @@ def test_that_the_rest_does_not_separate_yet_is_no_sign_that_harm_is_in_one_regi
     assert (inside.inside.status, inside.outside.status) == (VerdictStatus.BREACHED, VerdictStatus.INCONCLUSIVE)
     assert inside.odds < inside.bar
     assert confinement([spread], ["pro-10"]) is None
+
+
+def test_a_small_region_that_is_harmed_as_well_is_not_lost_among_a_large_healthy_rest() -> None:
+    """All of few units fail in `apac`; among everybody outside `eu` that hardly shows."""
+    eu, apac = (arm(500, 0.40), arm(500, 0.08)), (arm(24, 1.0), arm(24, 0.08))
+    us = (arm(1_500, 0.08), arm(1_500, 0.08))
+
+    def judged(*regions: tuple[str, tuple[ArmFigures, ArmFigures]]) -> Measurement:
+        ours, theirs = ([each[side] for _, each in regions] for side in (0, 1))
+        whole = stage(together(ours), together(theirs), 0.5)
+        return measured(CORRECTIONS, [whole], [cut(name, *arms) for name, arms in regions])
+
+    def together(arms: list[ArmFigures]) -> ArmFigures:
+        units, failures = sum(each.units for each in arms), sum(each.failures for each in arms)
+        return ArmFigures(units=units, joined_units=units, failures=failures)
+
+    alone = confinement([judged(("eu", eu), ("us", us))], ["pro-10"])
+    assert alone is not None
+    assert alone.value == "eu"
+    both = judged(("eu", eu), ("us", us), ("apac", apac))
+    assert is_confined(judge_cuts(both, both.cohorts, ["pro-10"])["region", "eu"]), "the rest by itself looks quiet"
+    assert confinement([both], ["pro-10"]) is None
 
 
 def test_harm_that_only_the_figures_of_one_region_explain_is_confined_to_it_before_the_rest_is_proven_quiet() -> None:

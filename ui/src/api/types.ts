@@ -1047,8 +1047,9 @@ export interface PauseRollout {
   note: string;
 }
 
-/** One stage of a plan, everything said. */
+/** One stage of a plan, everything said: `rule` is the one that it widens, null for what everybody else gets. */
 export interface PlannedStageView {
+  rule: string | null;
   share: number;
   minutes: number;
   units: number;
@@ -1056,7 +1057,7 @@ export interface PlannedStageView {
   at_most: number | null;
 }
 
-/** The stages of one rule of a flag; of what everybody else gets, where `rule` is null. */
+/** The stages of one rule of a flag; of what everybody else gets, where `rule` is null. A stage that says `rule` itself widens that one (null for what everybody else gets). */
 export interface PlanOfRollout {
   flag: string;
   rule?: string | null;
@@ -1108,6 +1109,7 @@ export interface StageOfPlan {
   units?: number;
   opens?: 'verdict' | 'time' | 'approval';
   at_most?: number | null;
+  rule?: string | null;
 }
 
 /** A section of a runbook that says what was looked for: where it stands, what it says, and its steps. */

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -194,7 +194,13 @@ class DuckTelemetry:
             connection.execute("DELETE FROM batches WHERE received < $before", limit)
             connection.execute("DELETE FROM accounts")
             _append(connection, "accounts", left)
+        self._compact()
         return Pruned(exposures=counts[0], metrics=counts[1], changes=counts[2])
+
+    def _compact(self) -> None:
+        """Give the room of what was deleted to what comes. Where something else stands in its way, the next time."""
+        with self._write, suppress(duckdb.TransactionException):
+            self._connection.execute("CHECKPOINT")
 
     def close(self) -> None:
         """Release the file; nothing that was acknowledged is lost."""

@@ -43,6 +43,7 @@ def assist(
     seconds: assisting.Seconds = 180.0,
     request_seconds: assisting.RequestSeconds = 60.0,
     content: assisting.Content = False,
+    keep: assisting.Keep = None,
     every: assisting.Every = 5.0,
     most_an_hour: assisting.MostAnHour = 20,
     hours: assisting.Hours = 24.0,
@@ -61,7 +62,7 @@ def assist(
         "seconds": seconds,
         "request_seconds": request_seconds,
     }
-    prepared = assisting.prepared(world, given, budget, content=content, json=json)
+    prepared = assisting.prepared(world, given, budget, content=content, keep=keep, json=json)
     if watch:
         return assisting.watch(world, prepared, every=every, most_an_hour=most_an_hour, hours=hours)
     return assisting.one_case(world, prepared, case)

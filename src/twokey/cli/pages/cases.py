@@ -143,7 +143,7 @@ def _opinion(opinion: View) -> None:
     heading(f"Second opinion of {finding['author']}: {finding['recommendation'].replace('_', ' ')}")
     facts(
         [
-            ("asked", _asked(made_by) if made_by else ""),
+            ("asked, it says", _asked(made_by) if made_by else ""),
             ("summary", finding["summary"]),
             ("reason", finding["reason"]),
             ("confidence", _share(finding["confidence"])),

@@ -28,7 +28,7 @@ def rollout_page(view: View, now: datetime) -> None:
     facts(
         [
             ("Rollout", view["id"]),
-            ("Where", f"{view['project']} / {view['environment']}, {view['plan']['rule'] or 'everybody else'}"),
+            ("Where", f"{view['project']} / {view['environment']}, {_rule(view)}"),
             ("Approved as", view["proposal"]),
             ("Stage", f"{_stage(view)}, {_share(view)}, since {stamp(view['entered_at'])}"),
             ("Met it", f"{view['units']} units in this stage"),
@@ -49,6 +49,10 @@ def _status(view: View) -> str:
 
 def _stage(view: View) -> str:
     return f"{view['stage'] + 1} of {len(view['plan']['stages'])}"
+
+
+def _rule(view: View) -> str:
+    return str(view["plan"]["stages"][view["stage"]]["rule"] or "everybody else")
 
 
 def _share(view: View) -> str:

@@ -5,13 +5,14 @@ Rules kept here:
 - many values are looked at, so each gets its part of the error probability;
 - harm is confined to a cohort only where every breached guardrail is quiet outside it: harm there is excluded, or does
   not separate while the figures speak for harm inside alone rather than everywhere (`odds`);
-- that something does not separate is by itself no sign that it is not there.
+- that something does not separate is by itself no sign that it is not there; and where another cohort by the same
+  attribute is harmed by itself, be it a small one that is lost among the rest, harm is not of the one alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -58,8 +59,18 @@ def confinement(breached: Sequence[Measurement], rules: Sequence[str | None]) ->
         Confined(attribute=attribute, value=value, verdicts=tuple(each[attribute, value] for each in judged))
         for attribute, value in judged[0]
         if all((attribute, value) in each and is_confined(each[attribute, value]) for each in judged)
+        and not any(_elsewhere(each, attribute, value) for each in judged)
     ]
     return max(found, key=_clarity, default=None)
+
+
+def _elsewhere(judged: Mapping[tuple[str, str], CohortVerdict], attribute: str, value: str) -> bool:
+    """Whether another value of the attribute is harmed by itself, however few it is among the rest."""
+    return any(
+        found.inside.status is VerdictStatus.BREACHED
+        for (name, other), found in judged.items()
+        if name == attribute and other != value
+    )
 
 
 def attributes(breached: Sequence[Measurement]) -> tuple[str, ...]:

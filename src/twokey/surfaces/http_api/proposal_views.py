@@ -317,4 +317,6 @@ def blast_radius_view(radius: BlastRadius | None) -> BlastRadiusView | None:
 
 def plan_view(plan: Plan) -> PlanView:
     """A plan in figures and in words."""
-    return PlanView.model_validate(msgspec.to_builtins(plan) | {"says": list(describe_plan(plan))})
+    stages = [msgspec.to_builtins(each) | {"rule": plan.rule_of(number)} for number, each in enumerate(plan.stages)]
+    told = {"stages": stages, "says": list(describe_plan(plan))}
+    return PlanView.model_validate(msgspec.to_builtins(plan) | told)

@@ -113,7 +113,7 @@ def draft_rollout(body: NewRollout, actor: Acts, services: Serves) -> ProposalVi
         project=body.project,
         environment=body.environment,
         operations=(),
-        plan=msgspec.convert(body.plan.model_dump(), Plan),
+        plan=msgspec.convert(body.plan.model_dump(exclude_unset=True), Plan),
         case=body.case,
         title=body.title,
         reason=body.reason,

@@ -19,10 +19,14 @@ class StageOfPlan(Model):
     units: int = Field(default=100, ge=1, le=10**9)
     opens: Literal["verdict", "time", "approval"] = "verdict"
     at_most: float | None = Field(default=None, gt=0, le=525_600)
+    rule: str | None = None
 
 
 class PlanOfRollout(Model):
-    """The stages of one rule of a flag; of what everybody else gets, where `rule` is null."""
+    """The stages of one rule of a flag; of what everybody else gets, where `rule` is null.
+
+    A stage that says `rule` itself widens that one (null for what everybody else gets).
+    """
 
     flag: str
     rule: str | None = None
@@ -43,8 +47,9 @@ class NewRollout(Model):
 
 
 class PlannedStageView(Model):
-    """One stage of a plan, everything said."""
+    """One stage of a plan, everything said: `rule` is the one that it widens, null for what everybody else gets."""
 
+    rule: str | None
     share: int
     minutes: float
     units: int
