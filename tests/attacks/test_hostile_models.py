@@ -161,8 +161,8 @@ def test_no_hostile_model_moves_anything_learns_a_secret_or_stops_the_case(house
     assert view["finding"] == mine, "the analyst's finding is what it was"
     assert view["proposals"][-1]["author"] != "mara"
     assert {each["status"] for each in view["proposals"]} == {"pending"}
-    failed = {each.kind for each in ran if each.code}
-    assert failed == set(KINDS) - {"copying", "lying", "obeying"} or failed == set(KINDS) - {"copying", "lying"}
+    failed = {each.kind for each in ran if each.code} - {"obeying"}
+    assert failed == set(KINDS) - {"copying", "lying", "obeying"}, "and the process says so"
     leaks = [(each.kind, secret) for each in ran for secret in house.secrets if secret in each.sent + each.printed]
     assert leaks == []
     tally(

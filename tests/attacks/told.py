@@ -84,6 +84,7 @@ class Told:
         self.secrets: list[str] = []
         self._batches = count(1)
         self._send_telemetry()
+        self._send_spans_of_others()
         self._tell_of_changes()
         self.case = self._alert()
         self.work()
@@ -191,6 +192,23 @@ class Told:
         self._note("assigned of a known flag", "unit of a known flag")
         self._note(*(f"metric {each}" for each in ("name", "unit", "unit name", "flag", "variation", "attribute")))
         self._note(*(f"change {each}" for each in ("title", "service", "address", "attribute")))
+
+    def _send_spans_of_others(self) -> None:
+        """OTLP: evaluations whose flag, variant, reason, unit and attributes are the text, and that of ours with it."""
+        client, nanos = self.source(Scope.TELEMETRY_WRITE), str(int(self.world.clock().timestamp() - 60) * 10**9)
+        for some in batched(self.texts, 200):
+            records = []
+            for each in some:
+                names = ("key", "result.variant", "result.reason", "context.id")
+                said = {f"feature_flag.{name}": each or "x" for name in names} | {each or "x": each}
+                for known in ({}, {"feature_flag.key": FLAG}):
+                    attributes = [{"key": key, "value": {"stringValue": text}} for key, text in (said | known).items()]
+                    records.append(
+                        {"timeUnixNano": nanos, "eventName": "feature_flag.evaluation", "attributes": attributes}
+                    )
+            body = {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}
+            self.answered("OTLP", client.post("/otlp/v1/logs", json=body))
+        self._note(*(f"OTLP {each}" for each in ("flag", "variant", "unit", "reason", "attribute", "attribute name")))
 
     def _tell_of_changes(self) -> None:
         """CloudEvents whose every word is the text."""
@@ -303,7 +321,7 @@ class Told:
                 for some in batched(self.texts, 100):
                     context = {f"{index} {each}": each for index, each in enumerate(some)}
                     await self._call(client, "explain_evaluation", PLACE | {"key": FLAG, "context": context})
-                for each in [each.strip()[:200] for each in self.texts if each.strip()][::10]:
+                for each in [each.strip()[:200] for each in self.texts if each.strip()][::100]:
                     await self._call(client, "search_runbooks", {"words": each})
                 for some in list(packed(self.texts, 1000))[:5]:
                     changed = [REDUCE_JSON | {"rule": some}]
