@@ -111,8 +111,8 @@ def test_a_run_that_fails_says_so_on_the_case_and_ends_with_an_error(server: Ser
     with FakeProvider(Status(401, message=f"{KEY} is wrong")) as provider:
         code, out, err = ended(assist(server, provider, "openai", case, "--json"))
     assert code == 1
-    first = json.JSONDecoder().raw_decode(out)[0]
-    assert (first["why"], first["on_record"]) == ("provider", True)
+    told = json.loads(out)["error"]
+    assert (told["problem"]["why"], told["problem"]["on_record"]) == ("provider", True)
     assert "401" in err
     assert KEY not in out + err
     assert any(

@@ -13,9 +13,9 @@ import typer
 
 from twokey.cli.exits import Exit
 from twokey.cli.failures import Failure, usage
-from twokey.cli.output import answer, say, section, tell
+from twokey.cli.output import say, section, tell
 from twokey.cli.runtime import Runtime
-from twokey.documents.text import plain
+from twokey.documents.text import plain, plain_json
 
 if TYPE_CHECKING:
     from twokey.assistant.guard import Guard
@@ -98,9 +98,9 @@ def one_case(world: Runtime, assisting: Assisting, case: str) -> None:
         return await run_case(server, assisting.settings, guard, case)
 
     outcome = _run(world, assisting, look)
-    show(outcome, json=assisting.json)
     if isinstance(outcome, Failed):
         raise _failure(outcome)
+    show(outcome, json=assisting.json)
 
 
 def watch(world: Runtime, assisting: Assisting, *, every: float, most_an_hour: int, hours: float) -> None:
@@ -126,11 +126,11 @@ def watch(world: Runtime, assisting: Assisting, *, every: float, most_an_hour: i
 
 
 def show(outcome: Outcome, *, json: bool) -> None:
-    """What came of a run."""
+    """What came of a run; as JSON on one line, since the watch tells of many."""
     from twokey.assistant.run import Found
 
     if json:
-        answer(_as_json(outcome))
+        say(plain_json(_as_json(outcome), indent=None))
     elif isinstance(outcome, Found):
         _show_finding(outcome.case, outcome.told)
     else:
@@ -157,7 +157,8 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
 
 def _failure(outcome: Any) -> Failure:
     told = "the case says so" if outcome.on_record else "the server would not hear it: the case does not say so"
-    return Failure(Exit.ERROR, f"The model has no finding of {outcome.case}", outcome.summary, told)
+    happened = f"The model has no finding of {outcome.case}"
+    return Failure(Exit.ERROR, happened, outcome.summary, told, problem=_as_json(outcome))
 
 
 def _run(world: Runtime, assisting: Assisting, look: Any) -> Any:
