@@ -26,6 +26,7 @@ from twokey.adapters.telemetry.members import Split
 from twokey.adapters.telemetry.names import Names
 from twokey.adapters.telemetry.schema import LATER_COLUMNS, TABLES, micros
 from twokey.adapters.telemetry.turns import Turns
+from twokey.adapters.telemetry.waiting import Waiting
 from twokey.domain.errors import Conflict
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readings, StageArms
 from twokey.domain.telemetry import (
@@ -52,29 +53,6 @@ from twokey.engine.wire import ChangeEvent, TelemetryBatch
 IN_MEMORY = ":memory:"
 MOST_AT_ONCE = 16
 """Batches that are written in one transaction."""
-
-
-class _Waiting:
-    """A batch that waits to be written, and what became of it."""
-
-    def __init__(self, key: tuple[str, str, str, str], received: int, made: rows.Rows) -> None:
-        self.key, self.received, self.made = key, received, made
-        self.accepted: Accepted | None = None
-        self.problem: Exception | None = None
-
-    def answer(self, *, duplicate: bool) -> Accepted:
-        """What its sender is told."""
-        batch_id = self.key[-1]
-        if duplicate:
-            return Accepted(batch_id=batch_id, duplicate=True)
-        made = self.made
-        return Accepted(
-            batch_id=batch_id,
-            exposures=len(made.exposures),
-            metrics=len(made.metrics),
-            changes=len(made.changes),
-            refused=made.refused,
-        )
 
 
 class DuckTelemetry:
@@ -106,7 +84,7 @@ class DuckTelemetry:
                 remedy="one process owns it; stop the other server or choose another file",
             ) from problem
         self._write, self._turns = threading.Lock(), Turns()
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._connection.execute(TABLES)
         self._connection.execute(LATER_COLUMNS)
         self._names = Names(self._connection)
@@ -129,7 +107,7 @@ class DuckTelemetry:
 
     def _keep(self, scope: Scope, batch_id: str, made: rows.Rows, source: str, received_at: datetime) -> Accepted:
         """Have a batch written with whatever else waits to be: whoever comes first writes for all of them."""
-        mine = _Waiting((scope.project, scope.environment, source, batch_id), micros(received_at), made)
+        mine = Waiting((scope.project, scope.environment, source, batch_id), micros(received_at), made)
         self._waiting.append(mine)
         with self._write:
             while mine.accepted is None and mine.problem is None:
@@ -153,13 +131,13 @@ class DuckTelemetry:
                 each.problem = each.problem or RuntimeError(f"the batch was not written: {problem!r}")
             raise
 
-    def _write_alone(self, waiting: _Waiting) -> None:
+    def _write_alone(self, waiting: Waiting) -> None:
         try:
             self._write_group([waiting])
         except Exception as problem:  # noqa: BLE001 - it is raised to its own sender
             waiting.problem = problem
 
-    def _write_group(self, group: Sequence[_Waiting]) -> None:
+    def _write_group(self, group: Sequence[Waiting]) -> None:
         arrival = self._arrival + 1
         with self._locked() as connection:
             new = [each for each in group if _claim(connection, each.key, each.received)]
