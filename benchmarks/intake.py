@@ -162,6 +162,12 @@ def through_the_server(
     return sum(each.sent for each in senders) / took, looks
 
 
+def memory(server: ServerProcess) -> float:
+    """Megabytes of memory that the server has had at most, as the kernel counts them."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1000
+
+
 def _case(server: ServerProcess) -> str:
     """A case that suspects the flag, so that its guardrails can be looked at."""
     place = f"/api/v1/projects/{PROJECT}/environments/{ENVIRONMENT}/snapshot"
@@ -274,8 +280,10 @@ def main() -> None:
                 rate, looks = through_the_server(server, path, kind, made, chosen.seconds, pace)
                 p50, p99 = np.quantile(looks, [0.5, 0.99])
                 lines.append(f"| {name} | {rate:,.0f} | {p50:.0f} ms | {p99:.0f} ms |")
+            peak = memory(server)
         finally:
             server.stop()
+    lines += ["", f"The server took {peak:,.0f} MB of memory at most, over all of these."]
     lines += [
         "",
         "| rows | first look at 20 guardrails | a look after 60,000 more | 100,000 contexts read |",

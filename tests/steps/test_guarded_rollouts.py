@@ -198,6 +198,25 @@ def test_harm_in_the_second_stage_takes_it_back_at_once(any_world: World) -> Non
     assert proposal.status is ProposalStatus.REVERSED
 
 
+def test_harm_that_begins_with_the_second_stage_is_found_within_the_units_that_the_guide_states(world: World) -> None:
+    """Failures of 20 % become 60 %: 99 in 100 are found within 280 units an arm, by one look every ten seconds."""
+    started(world)
+    for seed in range(1, 9):
+        if half_an_hour(world, seed).stage:
+            break
+    assert share(world) == 50_000
+    for seed in range(100, 160):
+        world.clock.forward(seconds=10)
+        world.traffic(60, seed=seed, slow=0.2, slow_candidate=0.6)
+        world.work()
+        if the_rollout(world).status is RolloutStatus.ROLLED_BACK:
+            break
+    (breached,) = [each for each in the_rollout(world).verdicts if str(each.status) == "breached"]
+    stage = breached.stages[-1]
+    assert stage.share == 0.5
+    assert 20 < max(stage.candidate.units, stage.baseline.units) <= 280
+
+
 @pytest.fixture
 def two_rules(tmp_path: Path) -> Iterator[World]:
     """The candidate is drawn for by two rules; enterprise customers have none of it yet."""
