@@ -554,8 +554,9 @@ def acts() -> st.SearchStrategy[Act]:
 @given(script=st.lists(acts(), min_size=1, max_size=5))
 def test_10_budget_ends_every_run_within_its_requests_and_seconds(doors: Doors, script: list[Act]) -> None:
     budget = Budget(requests=4, retries=2, tool_calls=24, seconds=2.0, request_seconds=0.5, input_tokens=60_000)
-    token = agent(doors).headers["Authorization"].removeprefix("Bearer ")
-    room = Room(doors.world, doors, token, the_case(doors.world))
+    reader = agent(doors)
+    token = reader.headers["Authorization"].removeprefix("Bearer ")
+    room = Room(doors.world, doors, token, the_case(doors.world), reader)
     before = standing(doors.world)
     with FakeProvider(*script) as provider:
         began = doors.world.clock()

@@ -44,7 +44,9 @@ CANARIES = {
     "GITHUB_TOKEN": "ghp_canaryOfTheEnvironment0123456789",
 }
 IN_A_FILE = "canary-of-the-data-folder-1234"
-SMALL = ("--requests", "6", "--seconds", "5", "--request-seconds", "1.5")
+MOST = 6
+PATIENT, SHORT = ("--seconds", "120"), ("--seconds", "4", "--request-seconds", "1.5")
+"""Only to those that never answer is nothing granted: a machine may be slow."""
 
 
 # ---------------------------------------------------------------- in its own process
@@ -94,7 +96,8 @@ class House:
             }  # fmt: skip
             command = [
                 sys.executable, "-m", "twokey.cli.main", "assist", self.case, "--provider", protocol, "--model", MODEL,
-                "--model-url", provider.url(protocol), *SMALL,
+                "--model-url", provider.url(protocol), "--requests", str(MOST),
+                *(SHORT if kind in ("silent", "slow") else PATIENT),
             ]  # fmt: skip
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
             return Ran(kind, done.returncode, done.stdout + done.stderr, provider.everything, len(provider.requests))
@@ -156,7 +159,7 @@ def test_no_hostile_model_moves_anything_learns_a_secret_or_stops_the_case(house
     codes = {each.kind: each.code for each in ran}
     assert (codes["copying"], codes["lying"]) == (0, 0), [each.printed for each in ran]
     assert all(codes[kind] != 0 for kind in ("looping", "silent", "slow", "malformed", "two answers"))
-    assert all(1 <= each.requests <= 6 for each in ran), {each.kind: each.requests for each in ran}
+    assert all(1 <= each.requests <= MOST for each in ran), {each.kind: each.requests for each in ran}
     assert "Traceback" not in "".join(each.printed for each in ran)
     assert view["finding"] == mine, "the analyst's finding is what it was"
     assert view["proposals"][-1]["author"] != "mara"
@@ -271,18 +274,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     world.close()
 
 
-def fresh(desk: Room) -> Room:
-    """The same room with another token: so many findings of one token stand on a case."""
-    made = desk.doors.token(*AGENT_SCOPES, kind=ActorKind.AGENT)
-    return Room(desk.world, desk.doors, made.headers["Authorization"].removeprefix("Bearer "), desk.case)
-
-
 def test_a_model_that_obeys_reaches_none_of_the_goals(desk: Room, tally: Tally) -> None:
     before, went_on, sent, ran = standing(desk.world), 0, "", 0
     secrets = [desk.token]
     mine = desk.seen()["finding"]
     for number, goal in enumerate(OPERATIONS):
-        one = fresh(desk)
+        one = desk.another()
         secrets.append(one.token)
         with FakeProvider(*obeys(goal)) as provider:
             outcome = one.run(settings_for(provider, PROTOCOLS[number % 3]))
@@ -311,7 +308,7 @@ def test_a_model_that_obeys_reaches_none_of_the_goals(desk: Room, tally: Tally) 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_liar_is_marked_by_every_protocol(desk: Room, protocol: Protocol) -> None:
     with FakeProvider(looks, lies) as provider:
-        outcome = fresh(desk).run(settings_for(provider, protocol))
+        outcome = desk.another().run(settings_for(provider, protocol))
     assert isinstance(outcome, Found), outcome
     assert {each["text"].removesuffix(" ms") for each in outcome.told["unsupported"]} >= set(FIGURES)
     assert "control" in {each["about"] for each in outcome.told["differences"]}
@@ -327,13 +324,13 @@ ENDLESS: dict[str, tuple[Scripted, ...]] = {
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_what_has_no_end_is_ended_and_told(desk: Room, kind: str) -> None:
     budget = Budget(requests=5, seconds=QUICK.seconds, request_seconds=QUICK.request_seconds)
-    failures = len(desk.entries("finding.fail"))
+    one = desk.another()
     with FakeProvider(*ENDLESS[kind]) as provider:
-        outcome = fresh(desk).run(settings_for(provider, "openai", budget))
+        outcome = one.run(settings_for(provider, "openai", budget))
     assert isinstance(outcome, Failed), outcome
     assert outcome.on_record
     assert len(provider.requests) <= 5
-    assert len(desk.entries("finding.fail")) == failures + 1
+    assert [len(one.entries(each)) for each in ("finding.begin", "finding.submit", "finding.fail")] == [1, 0, 1]
 
 
 def test_all_texts_come_back_out_of_a_model_that_copies_as_text(desk: Room, tally: Tally) -> None:
@@ -348,7 +345,7 @@ def test_all_texts_come_back_out_of_a_model_that_copies_as_text(desk: Room, tall
         with FakeProvider(
             call("submit_finding", claims(reason=said, summary=said[:2000], citations=cited))
         ) as provider:
-            outcome = fresh(desk).run(settings_for(provider, "openai"))
+            outcome = desk.another().run(settings_for(provider, "openai"))
         assert isinstance(outcome, Found), outcome
     view = desk.seen()
     shown = [desk.doors.person("mara").get(f"/api/v1/cases/{desk.case}/record", params={"format": "markdown"}).text]
