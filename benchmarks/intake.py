@@ -1,7 +1,7 @@
 """Telemetry through a real server, and verdicts over what came: `python -m benchmarks.intake [--write]`.
 
 Batches of 1,000 events (a fifth exposures) by HTTP over a few connections, in JSON and as OTLP, while another one asks
-for the verdicts of a case again and again; the load runs on the same cores. Then verdicts for 20 guardrails, contexts
+for the verdicts of a case twice a second; the load runs on the same cores. Then verdicts for 20 guardrails, contexts
 read and the blast radius over growing stores. Compare figures of one run alone.
 
 Options: `--seconds N` for each way of sending, `--rows N,N` the sizes of the growth curve, `--write` into the docs.
@@ -35,7 +35,7 @@ from twokey.adapters.telemetry import DuckTelemetry
 from twokey.domain.exposure import blast_radius
 from twokey.domain.telemetry import RecordedContext, Scope
 
-CONNECTIONS = 4
+CONNECTIONS = 8
 HERE = Scope(project="bench", environment="production")
 
 
@@ -121,8 +121,10 @@ class Sender(threading.Thread):
         raise RuntimeError("more was sent than was made: raise MADE")
 
 
-MADE = 200_000
-"""Events that are made beforehand for each connection and second."""
+MADE = 100_000
+"""Events that are made beforehand for each second."""
+EVERY = 0.5
+"""Seconds from one look to the next. A rollout looks every ten, the monitor every sixty."""
 
 
 def through_the_server(
@@ -154,8 +156,9 @@ def through_the_server(
         while time.perf_counter() < end:
             before = time.perf_counter()
             mara.post(f"/api/v1/cases/{case}/check").raise_for_status()
-            looks.append((time.perf_counter() - before) * 1000)
-            time.sleep(0.1)
+            took = time.perf_counter() - before
+            looks.append(took * 1000)
+            time.sleep(max(0.0, EVERY - took))
         for each in senders:
             each.join()
         took = time.perf_counter() - started
@@ -164,6 +167,7 @@ def through_the_server(
 
 def memory(server: ServerProcess) -> float:
     """Megabytes of memory that the server has had at most, as the kernel counts them."""
+    assert server.process is not None
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1000
 
@@ -263,7 +267,7 @@ def _recorded(number: int) -> RecordedContext:
 def main() -> None:
     """Measure, print, and write where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rows", default="100000,1000000,10000000")
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()

@@ -140,7 +140,7 @@ class DuckTelemetry:
     def _write_group(self, group: Sequence[Waiting]) -> None:
         arrival = self._arrival + 1
         with self._locked() as connection:
-            new = [each for each in group if _claim(connection, each.key, each.received)]
+            new = _claim(connection, group)
             _append(connection, "exposures", [(*row, arrival) for each in new for row in each.made.exposures])
             _append(connection, "metrics", [(*row, arrival) for each in new for row in each.made.metrics])
             for each in new:
@@ -352,10 +352,21 @@ class DuckTelemetry:
             return views.change_events(cursor, scope, window)
 
 
-def _claim(connection: duckdb.DuckDBPyConnection, key: tuple[str, str, str, str], received: int) -> bool:
-    """Note the batch's id; False if it is known."""
-    statement = "INSERT INTO batches VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING 1"
-    return connection.execute(statement, [*key, received]).fetchone() is not None
+_CLAIM = """
+INSERT INTO batches
+SELECT unnest($project::VARCHAR[]), unnest($environment::VARCHAR[]), unnest($source::VARCHAR[]),
+       unnest($batch_id::VARCHAR[]), unnest($received::BIGINT[])
+ON CONFLICT DO NOTHING RETURNING project, environment, source, batch_id"""
+
+
+def _claim(connection: duckdb.DuckDBPyConnection, group: Sequence[Waiting]) -> list[Waiting]:
+    """Note the batches' ids, by one statement; those that were not known, each once."""
+    first = {each.key: each for each in reversed(group)}
+    project, environment, source, batch_id = map(list, zip(*first, strict=True))
+    values = {"project": project, "environment": environment, "source": source, "batch_id": batch_id}
+    received = [each.received for each in first.values()]
+    found = set(connection.execute(_CLAIM, {**values, "received": received}).fetchall())
+    return [each for each in group if first[each.key] is each and each.key in found]
 
 
 def _append(connection: duckdb.DuckDBPyConnection, table: str, values: Sequence[Sequence[object]]) -> None:
