@@ -336,7 +336,7 @@ def test_what_has_no_end_is_ended_and_told(desk: Room, kind: str) -> None:
 def test_all_texts_come_back_out_of_a_model_that_copies_as_text(desk: Room, tally: Tally) -> None:
     """What a model repeats is stored, shown and told to other agents as the words of an assistant."""
     before = standing(desk.world)
-    for some in batched(texts(), 40):
+    for some in batched(texts(), 50):
         said = "\n".join(some)[:4000] or "."
         cited = [
             {"evidence": each[:200] or "x", "path": each[:400] or "x", "value": each[:400], "says": each[:400] or "x"}
