@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from tests import needs
 from tests.attacks.attempts import REDUCE, applied
 from tests.support.server import Doors
 from tests.support.world import ENVIRONMENT, FLAG, PROJECT, START, World
+from twokey.adapters.telemetry import turns
 from twokey.domain.guardrail import Guardrail, GuardrailKind
 from twokey.domain.identity import ActorKind, Scope
 from twokey.domain.otel import UNKNOWN_RULE
@@ -361,6 +363,33 @@ def test_more_at_once_than_is_written_is_asked_to_come_again(world: World, monke
         answer = source(server).post(path, content=body, headers=PROTOBUF)
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1"), path
     assert source(server).get("/api/v1/environments").status_code in (200, 403), "everything else goes on"
+
+
+def test_a_batch_waits_at_the_door_for_a_look_and_no_longer_than_a_moment(world: World) -> None:
+    server = Doors(world)
+    sender = source(server)
+    with world.telemetry.first():
+        started = time.monotonic()
+        answer = sender.post("/api/v1/telemetry", json={"batch_id": "b"})
+        waited = time.monotonic() - started
+    assert answer.status_code == 200
+    assert waited >= 0.9 * turns.PATIENCE
+    assert world.telemetry.ahead() == 0.0
+
+
+def test_whoever_waits_for_an_answer_goes_before_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, ahead = Doors(world), []
+    reading = world.telemetry.exposure_series
+
+    def read(*given: Any, **named: Any) -> Any:
+        ahead.append(world.telemetry.ahead())
+        return reading(*given, **named)
+
+    monkeypatch.setattr(world.telemetry, "exposure_series", read)
+    path = f"/api/v1/projects/{PROJECT}/environments/{ENVIRONMENT}/flags/{FLAG}/insights"
+    assert server.person("ines").get(path).status_code == 200
+    assert [each > 0 for each in ahead] == [True]
+    assert world.telemetry.ahead() == 0.0
 
 
 def test_the_published_sample_of_an_evaluation_is_read(server: Doors) -> None:

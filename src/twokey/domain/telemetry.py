@@ -216,6 +216,9 @@ class Telemetry(Protocol):
         Intake waits only for a moment, however long the reading takes.
         """
 
+    def ahead(self) -> float:
+        """Seconds for which whoever brings a batch should wait, since such a reading is on its way; 0 for none."""
+
     def arms(
         self,
         scope: Scope,

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from twokey import __version__
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor
+from twokey.ports import Telemetry
 from twokey.steps.record_refusal import Attempt, record
 from twokey.surfaces import change_webhooks, signal_webhooks
 from twokey.surfaces.auth import Authenticator
@@ -58,6 +59,8 @@ INTAKE = (f"{API}/telemetry", "/otlp/")
 """Where telemetry comes in, in large bodies."""
 AT_ONCE = 16
 """So many of these are taken at once; whoever comes then is asked to come again, so that memory has an end."""
+GLANCE = 0.005
+"""Seconds after which intake that gives way looks whether it still has to."""
 BUSY = problem(429, "busy", "Too much at once", "more telemetry arrives than is written: send this batch again")
 ROOM = Path(__file__).parent / "control_room"
 log = logging.getLogger(__name__)
@@ -89,7 +92,8 @@ def create_app(services: Services) -> Doors:
     app = create_api(services, authenticator)
     headers = (*EVERYWHERE, BY_TLS) if services.secure_cookies else EVERYWHERE
     agents = app.state.agents = _agents(services, authenticator, app)
-    return Doors(app, Ofrep(services, authenticator), Stream(services, authenticator), agents, headers)
+    ofrep, stream = Ofrep(services, authenticator), Stream(services, authenticator)
+    return Doors(app, ofrep, stream, agents, services.telemetry, headers)
 
 
 def _agents(services: Services, authenticator: Authenticator, app: FastAPI) -> AgentsDoor:
@@ -204,10 +208,11 @@ class Doors:
         ofrep: Ofrep,
         stream: Stream,
         agents: AgentsDoor,
+        telemetry: Telemetry,
         headers: tuple[tuple[bytes, bytes], ...] = EVERYWHERE,
     ) -> None:
         self._api, self._ofrep, self._stream, self._headers = api, ofrep, stream, headers
-        self._agents = agents
+        self._agents, self._telemetry = agents, telemetry
         self._intake = asyncio.Semaphore(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -238,16 +243,27 @@ class Doors:
         return sent
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        if scope["type"] != "http":
             await self._behind(scope)(scope, receive, send)
-            return
-        if not scope["path"].startswith(INTAKE):
-            await self._take(scope, receive, send, MAX_BODY)
+        elif scope["method"] in ("GET", "HEAD"):
+            with self._telemetry.first():  # somebody waits for the answer
+                await self._behind(scope)(scope, receive, send)
+        elif not scope["path"].startswith(INTAKE):
+            with self._telemetry.first():
+                await self._take(scope, receive, send, MAX_BODY)
         elif self._intake.locked():
             await _refuse(send, BUSY, (b"retry-after", b"1"))
         else:
             async with self._intake:
+                await self._give_way()
                 await self._take(scope, receive, send, MAX_TELEMETRY)
+
+    async def _give_way(self) -> None:
+        """Let looks at the evidence go first, before a batch is even read; no longer than one of them may ask."""
+        end = asyncio.get_running_loop().time() + (left := self._telemetry.ahead())
+        while left > 0 and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(min(left, GLANCE))
+            left = self._telemetry.ahead()
 
     async def _take(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         body = await _read(receive, limit)

@@ -87,16 +87,21 @@ FROM events GROUP BY ALL"""  # noqa: S608 - assembled from this module's own tex
 
 _AT_ONCE = f"""
 WITH {EVENTS.replace("events AS (", "events AS MATERIALIZED (", 1)},
-per_unit AS ({_PER_UNIT})
-SELECT 0 AS part, -1 AS number, cohort, stage, candidate, count(*) AS one, count(*) FILTER (WHERE fell) AS two,
-       0::DOUBLE AS three, 0::DOUBLE AS four
+per_unit AS ({_PER_UNIT}),
+counted AS (
+    SELECT number, cohort, stage, candidate, {_SIDE} AS side, {_BUCKET} AS bucket, count(*) AS events
+    FROM events WHERE list_contains($tails::BIGINT[], number) GROUP BY ALL
+)
+SELECT 0 AS part, -1 AS number, cohort, stage, candidate, count(*), count(*) FILTER (WHERE fell), 0::DOUBLE, 0::DOUBLE,
+       NULL::INTEGER[], NULL::INTEGER[], NULL::BIGINT[]
 FROM members GROUP BY ALL
 UNION ALL
-SELECT 1, number, cohort, arm // 2, arm % 2, count(*), count(*) FILTER (WHERE failed), avg(value), var_samp(value)
+SELECT 1, number, cohort, arm // 2, arm % 2, count(*), count(*) FILTER (WHERE failed), avg(value), var_samp(value),
+       NULL, NULL, NULL
 FROM per_unit GROUP BY number, cohort, arm
 UNION ALL
-SELECT 2, number, cohort, stage, candidate, {_SIDE} AS side, {_BUCKET} AS bucket, count(*), 0
-FROM events WHERE list_contains($tails::BIGINT[], number) GROUP BY number, cohort, stage, candidate, side, bucket"""  # noqa: S608 - assembled from this module's own text
+SELECT 2, number, cohort, stage, candidate, 0, 0, 0, 0, list(side), list(bucket), list(events)
+FROM counted GROUP BY number, cohort, stage, candidate"""  # noqa: S608 - assembled from this module's own text
 
 
 def measure_at_once(
@@ -114,7 +119,7 @@ def measure_at_once(
     tails: list[int] = [number for number, each in chosen if each.kind is GuardrailKind.TAIL]
     sizes: dict[Key, tuple[int, int]] = {}
     measured: dict[tuple[int, Key], Measured] = {}
-    counted: dict[tuple[int, Key], dict[tuple[int, int], int]] = defaultdict(dict)
+    counted: dict[tuple[int, Key], dict[tuple[int, int], int]] = {}
     values = place(scope) | window_values(window) | _wanted(chosen) | {"fineness": fineness, "tails": tails}
     statement = rows.over(_AT_ONCE, cohort="NULL::VARCHAR")
     for part, number, cohort, stage, arm, *found in cursor.execute(statement, values).fetchall():
@@ -124,7 +129,7 @@ def measure_at_once(
         elif part == 1:
             measured[number, key] = (found[0], found[1], found[2], found[3])
         else:
-            counted[number, key][found[0], found[1]] = int(found[2])
+            counted[number, key] = dict(zip(zip(found[4], found[5], strict=True), found[6], strict=True))
     return sizes, measured, counted
 
 

@@ -230,8 +230,8 @@ def forget(cursor: duckdb.DuckDBPyConnection, account: Account, before: int) -> 
     """
     question, known = account.question, account.arrival
     metrics = [each.metric for each in question.guardrails]
-    values: Values = place(question.scope) | {"arrival": known, "metric": metrics}
-    cursor.execute(_OLD, values | {"before": before})
+    values: Values = place(question.scope) | {"known": known, "arrival": known, "metric": metrics}
+    cursor.execute(_OLD, place(question.scope) | {"arrival": known, "metric": metrics, "before": before})
     (touched,) = cursor.execute("SELECT count(*) FROM touched").fetchone() or (0,)
     if not touched:
         return True
@@ -286,17 +286,31 @@ SELECT who FROM metrics WHERE happened >= $passed AND happened < $end AND arriva
     AND project = $project AND environment = $environment AND (list_contains($metric, metric) OR flag = $flag)""",
     """
 CREATE OR REPLACE TEMP TABLE near_exposures AS
-WITH near AS MATERIALIZED (SELECT e.rowid AS place FROM exposures e SEMI JOIN touched USING (who))
-SELECT e.* EXCLUDE (unit, unit_name, context) FROM exposures e JOIN near ON e.rowid = near.place
+WITH known AS MATERIALIZED (
+    SELECT e.rowid AS place FROM exposures e SEMI JOIN touched USING (who) WHERE e.arrival <= $known
+),
+near AS (
+    SELECT e.* FROM exposures e SEMI JOIN touched USING (who) WHERE e.arrival > $known
+    UNION ALL
+    SELECT e.* FROM exposures e JOIN known ON e.rowid = known.place
+)
+SELECT e.* EXCLUDE (unit, unit_name, context) FROM near e
 WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag AND e.arrival <= $arrival""",
     """
 CREATE OR REPLACE TEMP TABLE near_metrics AS
-WITH near AS MATERIALIZED (SELECT e.rowid AS place FROM metrics e SEMI JOIN touched USING (who))
-SELECT e.* EXCLUDE (unit, attributes) FROM metrics e JOIN near ON e.rowid = near.place
+WITH known AS MATERIALIZED (
+    SELECT e.rowid AS place FROM metrics e SEMI JOIN touched USING (who) WHERE e.arrival <= $known
+),
+near AS (
+    SELECT e.* FROM metrics e SEMI JOIN touched USING (who) WHERE e.arrival > $known
+    UNION ALL
+    SELECT e.* FROM metrics e JOIN known ON e.rowid = known.place
+)
+SELECT e.* EXCLUDE (unit, attributes) FROM near e
 WHERE e.project = $project AND e.environment = $environment AND e.arrival <= $arrival
     AND (list_contains($metric, e.metric) OR e.flag = $flag)""",
 )
-"""Of everything kept, `who` alone is read to find the rows of a few units; texts are read of those rows."""
+"""Of everything known, `who` alone is read to find the rows of a few units; texts are read of those rows."""
 
 
 _FOUND = """

@@ -26,7 +26,7 @@ from twokey.adapters.telemetry.members import Split
 from twokey.adapters.telemetry.names import Names
 from twokey.adapters.telemetry.schema import LATER_COLUMNS, TABLES, micros
 from twokey.adapters.telemetry.turns import Turns
-from twokey.adapters.telemetry.waiting import Waiting
+from twokey.adapters.telemetry.waiting import Waiting, claim
 from twokey.domain.errors import Conflict
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, Readings, StageArms
 from twokey.domain.telemetry import (
@@ -140,7 +140,7 @@ class DuckTelemetry:
     def _write_group(self, group: Sequence[Waiting]) -> None:
         arrival = self._arrival + 1
         with self._locked() as connection:
-            new = _claim(connection, group)
+            new = claim(connection, group)
             _append(connection, "exposures", [(*row, arrival) for each in new for row in each.made.exposures])
             _append(connection, "metrics", [(*row, arrival) for each in new for row in each.made.metrics])
             for each in new:
@@ -218,6 +218,10 @@ class DuckTelemetry:
     def first(self) -> AbstractContextManager[None]:
         """What is read within goes before batches that wait to be written."""
         return self._turns.first()
+
+    def ahead(self) -> float:
+        """Seconds for which a batch should wait outside, since such a reading is on its way."""
+        return self._turns.left()
 
     def arms(
         self,
@@ -350,23 +354,6 @@ class DuckTelemetry:
         """Changes elsewhere, oldest first."""
         with self._reading() as cursor:
             return views.change_events(cursor, scope, window)
-
-
-_CLAIM = """
-INSERT INTO batches
-SELECT unnest($project::VARCHAR[]), unnest($environment::VARCHAR[]), unnest($source::VARCHAR[]),
-       unnest($batch_id::VARCHAR[]), unnest($received::BIGINT[])
-ON CONFLICT DO NOTHING RETURNING project, environment, source, batch_id"""
-
-
-def _claim(connection: duckdb.DuckDBPyConnection, group: Sequence[Waiting]) -> list[Waiting]:
-    """Note the batches' ids, by one statement; those that were not known, each once."""
-    first = {each.key: each for each in reversed(group)}
-    project, environment, source, batch_id = map(list, zip(*first, strict=True))
-    values = {"project": project, "environment": environment, "source": source, "batch_id": batch_id}
-    received = [each.received for each in first.values()]
-    found = set(connection.execute(_CLAIM, {**values, "received": received}).fetchall())
-    return [each for each in group if first[each.key] is each and each.key in found]
 
 
 def _append(connection: duckdb.DuckDBPyConnection, table: str, values: Sequence[Sequence[object]]) -> None:

@@ -41,6 +41,13 @@ class Turns:
                 del self._looks[mine]
                 self._changed.notify_all()
 
+    def left(self) -> float:
+        """Seconds for which the looks that are on their way may still be waited for."""
+        if not self._looks:
+            return 0.0
+        with self._changed:
+            return max(0.0, max(self._looks.values(), default=0.0) - time.monotonic())
+
     def wait(self) -> None:
         """Let the looks that are on their way go first."""
         if not self._looks:

@@ -179,6 +179,10 @@ class ClickHouseTelemetry:
         """Nothing: the engine has a machine of its own."""
         return nullcontext()
 
+    def ahead(self) -> float:
+        """Nobody waits."""
+        return 0.0
+
     def arms(
         self,
         scope: Scope,
