@@ -516,6 +516,24 @@ def crossed(runs: int, seed: int) -> tuple[list[str], bool]:
             shown.append(_rate(found))
         lines.append(f"| {name} | {' | '.join(shown)} |")
         print(lines[-1], flush=True)
+    ratio_lines, ratios_good = crossed_ratios(runs, seed)
+    return [*lines, *ratio_lines], good and ratios_good
+
+
+def crossed_ratios(runs: int, seed: int) -> tuple[list[str], bool]:
+    """The rows of ratios in that table."""
+    from benchmarks import ratios
+
+    lines, good = [], True
+    for row, (name, spread) in enumerate(ratios.CROSSED):
+        shown = []
+        for column, (shares, drift) in enumerate((shares, drift) for _, shares in TRAFFIC for _, drift in DRIFTS):
+            cell = ratios.RatioCell(name, shares=shares, drift=drift, per_look=20, spread=spread)
+            found = ratios.run_all(cell, runs=runs, seed=seed + 2000 + 10 * row + column)[cell.method]
+            good &= found.lower() <= ALPHA
+            shown.append(_rate(found))
+        lines.append(f"| {name} | {' | '.join(shown)} |")
+        print(lines[-1], flush=True)
     return lines, good
 
 
@@ -525,6 +543,8 @@ def _rate(found: Outcome) -> str:
 
 def false_alarms(runs: int, seed: int, real: Array | None) -> tuple[list[str], bool]:
     """The false-alarm table of single situations; whether every method passed and every control failed."""
+    from benchmarks import ratios  # which reads this module
+
     lines = ["| nothing true to find | method | false alarms | surely (99 %) | instead |", "|---|---|---|---|---|"]
     good = True
 
@@ -543,6 +563,9 @@ def false_alarms(runs: int, seed: int, real: Array | None) -> tuple[list[str], b
         tell(cell.name, cell.method, found[cell.method], {name: found[name] for name in cell.controls})
     users, requests = (clustered(np.random.default_rng(seed), runs, 2000, 5, by_user=each) for each in (True, False))
     tell("a user sends five alike requests, one number a user", "mean", users, {"as units": requests})
+    for number, each in enumerate(ratios.CELLS):
+        found = ratios.run_all(each, runs=runs, seed=seed + 1000 + number)
+        tell(each.name, each.method, found[each.method], {name: found[name] for name in each.controls})
     once, again = (chronic(np.random.default_rng(seed), runs, once=each) for each in (True, False))
     tell("most units come again in each of ten stages, counted once", "label", once, {"counted in each stage": again})
     return lines, good
@@ -574,6 +597,22 @@ def delays(runs: int, seed: int) -> tuple[list[str], bool]:
             f"{mark}{each.delay(0.5):,.0f} ({each.delay(0.9):,.0f})" for mark, each in zip(marks, found, strict=True)
         )
         lines.append(f"| {name} | {shown} |")
+        print(lines[-1], flush=True)
+    ratio_lines, ratios_quick = delays_of_ratios(runs, seed)
+    return [*lines, *ratio_lines], good and ratios_quick
+
+
+def delays_of_ratios(runs: int, seed: int) -> tuple[list[str], bool]:
+    """The rows of ratios in that table, in the column of the test that they use."""
+    from benchmarks import ratios
+
+    lines, good = [], True
+    for name, effect in ratios.EFFECTS:
+        found = ratios.run_all(ratios.RatioCell(name, effect=effect, per_look=80), runs=runs, seed=seed)["ratio"]
+        slow = found.delay(0.5) > 1.3 * ratios.LONGEST[name]
+        good &= not slow
+        mark = "**TOO LONG** " if slow else ""
+        lines.append(f"| {name} | {mark}{found.delay(0.5):,.0f} ({found.delay(0.9):,.0f}) | |")
         print(lines[-1], flush=True)
     return lines, good
 

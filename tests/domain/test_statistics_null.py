@@ -6,6 +6,7 @@ The full table is `python -m benchmarks.statistics`; these are its cells with fe
 import numpy as np
 import pytest
 
+from benchmarks import ratios
 from benchmarks.statistics import ALPHA, RAMP, Cell, chronic, failures, latencies, run_all
 
 RUNS, LOOKS = 1000, 150
@@ -31,6 +32,25 @@ RUNS, LOOKS = 1000, 150
 def test_a_method_alarms_falsely_at_most_as_often_as_it_says(cell: Cell) -> None:
     found = run_all(cell, (cell.method,), runs=RUNS, seed=11, looks=LOOKS)[cell.method]
     assert found.lower() <= ALPHA
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        ratios.RatioCell("half and half", controls=("events as units",)),
+        ratios.RatioCell("share 10 %", shares=(0.1,)),
+        ratios.RatioCell("ramp with drift", shares=RAMP, drift=3, controls=("stages pooled (ratio)",)),
+        ratios.RatioCell("more events of the same", more_events=1.5, controls=("numerator alone",)),
+        ratios.RatioCell("at the margin", "ratio, holding", shares=(0.1,), effect=1.25, ratio=1.25, spread=1.2),
+    ],
+    ids=lambda cell: cell.name,
+)
+def test_a_ratio_alarms_falsely_at_most_as_often_as_it_says_and_what_people_do_instead_more_often(
+    cell: ratios.RatioCell,
+) -> None:
+    found = ratios.run_all(cell, runs=RUNS, seed=11, looks=LOOKS)
+    assert found[cell.method].lower() <= ALPHA
+    assert all(found[each].lower() > ALPHA for each in cell.controls)
 
 
 def test_a_t_test_at_each_look_alarms_far_too_often() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from twokey.domain.guardrail import ArmFigures, StageArms
+from twokey.domain.guardrail import ArmFigures, Pair, StageArms
 from twokey.domain.telemetry import Accepted, Scope, Telemetry
 from twokey.engine.wire import ChangeEvent, Exposure, MetricEvent, TelemetryBatch
 
@@ -64,7 +64,21 @@ def assert_alike(found: Figures, wanted: Figures) -> None:
                 assert _counts(arm) == _counts(same)
                 assert arm.mean == pytest.approx(same.mean, rel=1e-9, abs=1e-9)
                 assert arm.variance == pytest.approx(same.variance, rel=1e-6, abs=1e-6)
+                _assert_pairs_alike(arm.pair, same.pair)
                 assert (arm.quantile_value or 0.0) == pytest.approx(same.quantile_value or 0.0, rel=5e-3, abs=0.1)
+
+
+def _assert_pairs_alike(ours: Pair | None, theirs: Pair | None) -> None:
+    assert (ours is None) == (theirs is None)
+    if ours is None or theirs is None:
+        return
+    assert ours.numerator == pytest.approx(theirs.numerator, rel=1e-9, abs=1e-9)
+    assert ours.denominator == pytest.approx(theirs.denominator, rel=1e-9, abs=1e-9)
+    assert ours.numerator_variance == pytest.approx(theirs.numerator_variance, rel=1e-6, abs=1e-6)
+    assert ours.denominator_variance == pytest.approx(theirs.denominator_variance, rel=1e-6, abs=1e-6)
+    # Where the two hardly go together their covariance is the difference of what nearly cancels.
+    together = (theirs.numerator_variance * theirs.denominator_variance) ** 0.5
+    assert ours.covariance == pytest.approx(theirs.covariance, rel=1e-6, abs=1e-6 * (1 + together))
 
 
 def _counts(arm: ArmFigures) -> tuple[int, int, int, int, bool]:

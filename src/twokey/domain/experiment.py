@@ -156,6 +156,7 @@ BLIND = frozenset(
     {
         VerdictReason.NO_DATA,
         VerdictReason.NO_CONTROL,
+        VerdictReason.NO_DENOMINATOR,
         VerdictReason.COVERAGE,
         VerdictReason.UNEVEN_COVERAGE,
         VerdictReason.SAMPLE_RATIO,

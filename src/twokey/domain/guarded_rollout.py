@@ -283,6 +283,7 @@ BLIND = frozenset(
     {
         VerdictReason.NO_DATA,
         VerdictReason.NO_CONTROL,
+        VerdictReason.NO_DENOMINATOR,
         VerdictReason.COVERAGE,
         VerdictReason.UNEVEN_COVERAGE,
         VerdictReason.SAMPLE_RATIO,

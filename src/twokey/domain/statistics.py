@@ -40,6 +40,17 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     variance: ArrayLike
 
 
+class Pairs(msgspec.Struct, frozen=True, kw_only=True):
+    """One arm's units by stage, and of two numbers a unit the means, sample variances and covariance."""
+
+    units: ArrayLike
+    numerator: ArrayLike
+    denominator: ArrayLike
+    numerator_variance: ArrayLike
+    denominator_variance: ArrayLike
+    covariance: ArrayLike
+
+
 # ---------------------------------------------------------------- labels: counts of failing units
 
 
@@ -187,6 +198,40 @@ def _one_arm(arm: Means, limit: float) -> tuple[Array, Array]:
     information = np.where(known, n / 2, 0.0)
     score = np.where(known, information * (mean - limit) / np.sqrt(np.where(known, variance / 2, 1.0)), 0.0)
     return score, information
+
+
+FAR_FROM_ZERO = 5.0
+"""Standard errors that a denominator's mean must lie above zero before it is divided by: nearer, the delta method's
+line is no likeness of the quotient."""
+DIGITS = 1e-7
+"""Below such a part of what it is the difference of, a variance is rounding: it is taken for none."""
+
+
+def ratios(arm: Pairs) -> Means:
+    """Ratios of means as means, by the delta method; no units where a ratio cannot be told.
+
+    R = m / k varies by a unit as (num - R den) / k does: (var num - 2 R cov + R^2 var den) / k^2.
+    """
+    n, m, k, var_m, var_k, cov = (
+        np.asarray(each, dtype=float)
+        for each in (
+            arm.units, arm.numerator, arm.denominator, arm.numerator_variance, arm.denominator_variance, arm.covariance,
+        )
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        told = (n >= 1) & (k > 0) & (k * k * n >= FAR_FROM_ZERO**2 * var_k)
+        ratio = m / np.where(told, k, 1.0)
+        apart = var_m + ratio * ratio * var_k
+        rest = apart - 2 * ratio * cov
+        variance = np.where(rest > DIGITS * apart, rest, 0.0) / np.where(told, k * k, 1.0)
+        told &= np.isfinite(ratio) & np.isfinite(rest) & np.isfinite(variance)
+    return Means(units=np.where(told, n, 0.0), mean=np.where(told, ratio, 0.0), variance=np.where(told, variance, 0.0))
+
+
+def one_ratio(arm: Pairs) -> tuple[float, float] | None:
+    """The ratio of one arm's totals and its variance a unit, nothing where it cannot be told."""
+    found = ratios(arm)
+    return (float(np.asarray(found.mean)), float(np.asarray(found.variance))) if np.any(found.units) else None
 
 
 def _arrays(arm: Means) -> tuple[Array, Array, Array]:

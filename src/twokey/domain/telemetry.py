@@ -99,13 +99,17 @@ class ExposureCount(Record, frozen=True, kw_only=True):
 
 
 class Asked(Record, frozen=True, kw_only=True):
-    """One guardrail of one flag to glance at; an event past `failing` fails, above it or (`higher` false) below it."""
+    """One guardrail of one flag to glance at; an event past `failing` fails, above it or (`higher` false) below it.
+
+    Of a ratio the number of a unit is its `metric` by its `denominator`.
+    """
 
     flag: str
     guardrail: str
     metric: str
     failing: float
     higher: bool = True
+    denominator: str = ""
 
 
 class Glance(Record, frozen=True, kw_only=True):

@@ -150,7 +150,7 @@ def _gaps(telemetry: Telemetry, subject: Subject, verdicts: tuple[Verdict, ...])
 def _absence(telemetry: Telemetry, subject: Subject, guardrail: Guardrail) -> EvidenceGap | None:
     """Why nothing of a metric was there to judge: it does not arrive, or joins nothing."""
     window = Window(since=subject.now - LOOK_BACK, until=subject.now)
-    presence = telemetry.metric_presence(subject.scope, guardrail.metric, window=window)
+    presence = telemetry.metric_presence(subject.scope, guardrail.joined_by, window=window)
     return presence_gap(
         guardrail, presence.events, presence.joined_events, unit_names=presence.unit_names, flag=subject.control.key
     )

@@ -278,7 +278,7 @@ class _Collector:
         """Whether the metric arrives, where the rough look has not seen it join."""
         if (control.key, guardrail.key) in self.joining:
             return None
-        return self.telemetry.metric_presence(self._scope(control.key), guardrail.metric, window=self.window)
+        return self.telemetry.metric_presence(self._scope(control.key), guardrail.joined_by, window=self.window)
 
     def _attributes(self, control: Control) -> tuple[str, ...]:
         """Context attributes that cohorts could be cut by: all but the ids that units are assigned by.

@@ -24,6 +24,8 @@ GUARDRAILS = (
     Guardrail(key="p95", metric="latency", kind=GuardrailKind.TAIL, limit=100, quantile=0.5),
     Guardrail(key="mean", metric="latency", kind=GuardrailKind.MEAN, limit=100),
     Guardrail(key="right", metric="right", kind=GuardrailKind.RATE, limit=0.5, worse=Worse.LOWER),
+    Guardrail(key="each", metric="latency", denominator="right", kind=GuardrailKind.RATIO, limit=100),
+    Guardrail(key="turned", metric="unwatched", denominator="latency", kind=GuardrailKind.RATIO, limit=100),
     fallback_guardrail(),
 )
 UNITS = ["a", "b", "c", "d"]

@@ -17,6 +17,7 @@ from twokey.engine import Prerequisite, Variation
 NEITHER, WIDENS = Effect.NEITHER, Effect.WIDENS
 EARLY, LATE = date(2026, 1, 1), date(2026, 6, 1)
 GUARD = Guardrail(key="latency", metric="ms", kind=GuardrailKind.TAIL, limit=800, quantile=0.95, margin=0.25)
+RATIO = Guardrail(key="cost", metric="cost", denominator="answers", kind=GuardrailKind.RATIO, limit=2)
 FLOOR = Guardrail(key="solved", metric="solved", kind=GuardrailKind.RATE, limit=0.9, worse=Worse.LOWER)
 HELD = control(
     boolean_flag("f", prerequisites=(Prerequisite(flag="a", variations=("on",)),)),
@@ -24,7 +25,7 @@ HELD = control(
     review_date=EARLY,
     cleanup_condition="the candidate is the baseline",
     approvers=("sre", "ml"),
-    guardrails=(GUARD, FLOOR),
+    guardrails=(GUARD, FLOOR, RATIO),
     upkeep={"variation:on": Upkeep(owner="ann", review_date=EARLY)},
     caution=("off", "on"),
     schema={"type": "boolean"},
@@ -63,8 +64,8 @@ CASES = {
     "permanent": edited(WIDENS, "becomes permanent", kind=Kind.PERMANENT, permanent_because="x", review_date=None),
     "another condition": edited(WIDENS, "cleanup condition", cleanup_condition="never"),
     "words": edited(NEITHER, purpose="other words", workflow="other"),
-    "no guardrail": edited(WIDENS, "`latency` is taken away", guardrails=(FLOOR,)),
-    "one guardrail more": edited(NEITHER, guardrails=(GUARD, FLOOR, replace(GUARD, key="more"))),
+    "no guardrail": edited(WIDENS, "`latency` is taken away", guardrails=(FLOOR, RATIO)),
+    "one guardrail more": edited(NEITHER, guardrails=(GUARD, FLOOR, RATIO, replace(GUARD, key="more"))),
     "higher limit": guarded(WIDENS, "loosened: limit", limit=900),
     "lower limit": guarded(NEITHER, limit=700),
     "lower floor": guarded(WIDENS, "`solved` is loosened: limit", of=FLOOR, limit=0.8),
@@ -77,6 +78,7 @@ CASES = {
     "more units": guarded(WIDENS, "minimum_units", minimum_units=10_000),
     "another weight": guarded(WIDENS, "weight", weight=2.0),
     "another metric": guarded(WIDENS, "metric", metric="other"),
+    "another denominator": guarded(WIDENS, "`cost` is loosened: denominator", of=RATIO, denominator="calls"),
     "another direction": guarded(WIDENS, "worse", worse=Worse.LOWER),
     "another title": guarded(NEITHER, title="p95 latency"),
     "upkeep later": edited(WIDENS, "variation:on", upkeep={"variation:on": Upkeep(owner="ann", review_date=LATE)}),

@@ -30,9 +30,11 @@ from twokey.domain.guardrail import (
     ArmFigures,
     Guardrail,
     GuardrailKind,
+    Pair,
     VerdictStatus,
     Worse,
     fallback_guardrail,
+    paired,
 )
 from twokey.domain.operation import AddRule, Effect, apply_all, effect
 from twokey.domain.telemetry import CohortContrast
@@ -150,6 +152,28 @@ def test_the_rest_of_a_group_has_the_figures_that_it_would_have_by_itself() -> N
     assert (found.units, found.failures) == (expected.units, expected.failures)
     assert found.mean == pytest.approx(expected.mean)
     assert found.variance == pytest.approx(expected.variance)
+
+
+def test_the_rest_of_a_group_has_the_ratio_that_it_would_have_by_itself() -> None:
+    def both(over: np.ndarray, under: np.ndarray) -> ArmFigures:
+        (of_over, together), (_, of_under) = np.cov(over, under)
+        pair = Pair(
+            numerator=float(over.mean()),
+            denominator=float(under.mean()),
+            numerator_variance=float(of_over),
+            denominator_variance=float(of_under),
+            covariance=float(together),
+        )
+        return paired(ArmFigures(units=len(over), joined_units=len(over)), pair)
+
+    draw = np.random.default_rng(5)
+    under = draw.poisson(4, 1_300) + 1.0
+    over = under * draw.lognormal(0.1, 0.4, 1_300)
+    found, expected = subtract(both(over, under), both(over[:400], under[:400])), both(over[400:], under[400:])
+    assert (found.joined_units, found.mean) == (900, pytest.approx(expected.mean))
+    assert found.variance == pytest.approx(expected.variance)
+    assert subtract(found, found) == ArmFigures(pair=Pair())
+    assert subtract(found, ArmFigures()).variance == pytest.approx(found.variance)
 
 
 def test_what_is_in_no_stage_of_the_cohort_is_outside_it() -> None:

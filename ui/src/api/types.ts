@@ -512,6 +512,7 @@ export interface GuardrailView {
   limit: number;
   unit_label: string;
   margin: number;
+  denominator: string;
   query: string;
 }
 

@@ -4,7 +4,7 @@ Rules kept here:
 - a unit's events count while it belongs: from its first exposure until it leaves; an event that names flag, variation
   and revision itself counts where these agree with the unit's stage and arm, whatever the clocks say;
 - one number a unit: a rate or tail counts it as failing once any of its events failed, a mean takes the mean of its
-  events; the displayed quantile is over events;
+  events; the displayed quantile is over events; ratios have two numbers a unit, and statements of their own (`ratios`);
 - figures keep twelve digits, so that the order in which threads add them up does not show.
 """
 
@@ -15,13 +15,12 @@ from collections.abc import Sequence
 
 import duckdb
 
-from twokey.adapters.telemetry import members
+from twokey.adapters.telemetry import members, ratios
+from twokey.adapters.telemetry.events import EVENTS, Key
 from twokey.adapters.telemetry.members import EVERYTHING, Rows, Split, Values, place, window_values
+from twokey.adapters.telemetry.ratios import rounded
 from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms, Worse
 from twokey.domain.telemetry import CohortContrast, Scope, Window
-
-Key = tuple[str | None, int, int]
-"""Cohort (where asked for), stage (number of the plan), arm (1 candidate, 0 baseline)."""
 
 Measured = tuple[int, int, float, float]
 """Joined units, failures, mean, sample variance."""
@@ -41,22 +40,6 @@ def threshold(guardrail: Guardrail) -> float:
 
 _SIZES = """
 SELECT cohort, stage, candidate, count(*), count(*) FILTER (WHERE fell) FROM members GROUP BY ALL"""
-
-EVENTS = """
-wanted AS (
-    SELECT unnest($number::BIGINT[]) AS number, unnest($metric::VARCHAR[]) AS metric,
-           unnest($limit::DOUBLE[]) AS failing, unnest($higher::BOOLEAN[]) AS higher
-),
-events AS (
-    SELECT wanted.number, m.who, m.cohort, m.stage, m.candidate, e.value,
-           CASE WHEN wanted.higher THEN e.value > wanted.failing ELSE e.value < wanted.failing END AS failed
-    FROM {metrics} e JOIN wanted USING (metric) JOIN members m ON m.who = e.who
-    WHERE e.project = $project AND e.environment = $environment AND e.happened >= $since AND e.happened < $until
-        AND CASE WHEN e.flag = $flag AND e.variation IS NOT NULL AND e.revision IS NOT NULL AND m.assigned IS NOT NULL
-                 THEN e.variation = m.assigned AND e.revision BETWEEN m.first_revision AND m.last_revision
-                      AND (e.rule IS NULL OR e.rule IS NOT DISTINCT FROM m.rule)
-                 ELSE e.happened >= m.entered AND e.happened < m.left_at END
-)"""
 
 _PER_UNIT = """
     SELECT number, who, {cohort} AS cohort, any_value(2 * stage + candidate) AS arm,
@@ -104,6 +87,12 @@ SELECT 2, number, cohort, stage, candidate, 0, 0, 0, 0, list(side), list(bucket)
 FROM counted GROUP BY number, cohort, stage, candidate"""  # noqa: S608 - assembled from this module's own text
 
 
+def counted_alone(guardrails: Sequence[Guardrail]) -> list[tuple[int, Guardrail]]:
+    """The guardrails, by their numbers, that one metric alone is needed for."""
+    others = (GuardrailKind.FALLBACK, GuardrailKind.RATIO)
+    return [(number, each) for number, each in enumerate(guardrails) if each.kind not in others]
+
+
 def measure_at_once(
     cursor: duckdb.DuckDBPyConnection,
     scope: Scope,
@@ -115,7 +104,7 @@ def measure_at_once(
     dict[Key, tuple[int, int]], dict[tuple[int, Key], Measured], dict[tuple[int, Key], dict[tuple[int, int], int]]
 ]:
     """What `measure` and `buckets` say, by one statement: for few rows most of the time goes into planning."""
-    chosen = [(number, each) for number, each in enumerate(guardrails) if each.kind is not GuardrailKind.FALLBACK]
+    chosen = counted_alone(guardrails)
     tails: list[int] = [number for number, each in chosen if each.kind is GuardrailKind.TAIL]
     sizes: dict[Key, tuple[int, int]] = {}
     measured: dict[tuple[int, Key], Measured] = {}
@@ -146,7 +135,7 @@ def measure(
     `cohort_of` is the SQL that says which cohort a unit of `members` is in.
     """
     sizes = {(row[0], row[1], row[2]): (row[3], row[4]) for row in cursor.execute(_SIZES).fetchall()}
-    chosen = [(number, each) for number, each in enumerate(guardrails) if each.kind is not GuardrailKind.FALLBACK]
+    chosen = counted_alone(guardrails)
     measured: dict[tuple[int, Key], Measured] = {}
     if chosen:
         values = place(scope) | window_values(window) | _wanted(chosen)
@@ -179,6 +168,7 @@ def _measure(
 ) -> list[dict[Key, ArmFigures]]:
     """Figures by cohort, stage and arm of each guardrail, for the units in `members`."""
     sizes, measured = measure(cursor, scope, guardrails, window, EVERYTHING, "any_value(cohort)")
+    pairs = ratios.measure(cursor, scope, guardrails, window, EVERYTHING, "any_value(cohort)")
     where = place(scope) | window_values(window)
     tails = _quantiles(
         cursor, where, [(n, each) for n, each in enumerate(guardrails) if each.kind is GuardrailKind.TAIL]
@@ -186,6 +176,7 @@ def _measure(
     return [
         {
             key: fallback(size) if each.kind is GuardrailKind.FALLBACK
+            else ratios.figures(size, pairs.get((number, key))) if each.kind is GuardrailKind.RATIO
             else figures(size, measured.get((number, key)), tails.get((number, key)))
             for key, size in sizes.items()
         }
@@ -221,9 +212,9 @@ def figures(size: tuple[int, int], measured: Measured | None, quantile: float | 
         units=size[0],
         joined_units=joined,
         failures=failures,
-        mean=_rounded(mean),
-        variance=_rounded(variance),
-        quantile_value=None if quantile is None else _rounded(quantile),
+        mean=rounded(mean),
+        variance=rounded(variance),
+        quantile_value=None if quantile is None else rounded(quantile),
         served_other=size[1],
     )
 
@@ -231,10 +222,6 @@ def figures(size: tuple[int, int], measured: Measured | None, quantile: float | 
 def fallback(size: tuple[int, int]) -> ArmFigures:
     """The same of the built-in guardrail. Every unit shows whether it was served something else: it needs no metric."""
     return ArmFigures(units=size[0], joined_units=size[0], failures=size[1], served_other=size[1])
-
-
-def _rounded(value: float | None) -> float:
-    return float(f"{value or 0.0:.12g}")
 
 
 # ---------------------------------------------------------------- questions
@@ -319,7 +306,7 @@ def overall(
 ) -> ArmFigures:
     """One arm of everybody (exposed to the flag of the scope, or at all)."""
     if scope.flag is None:
-        members.everybody(cursor, scope, window, guardrail.metric)
+        members.everybody(cursor, scope, window, guardrail.joined_by)
     else:
         members.exposed(cursor, scope, window, assigned)
     (found,) = _measure(cursor, scope, [guardrail], window)

@@ -23,14 +23,17 @@ _WHEN = "happened >= $since AND happened < $until"
 _GLANCES = f"""
 WITH asked AS (
     SELECT unnest($number::BIGINT[]) AS number, unnest($flags::VARCHAR[]) AS flag, unnest($metric::VARCHAR[]) AS metric,
-           unnest($failing::DOUBLE[]) AS failing, unnest($higher::BOOLEAN[]) AS higher
+           unnest($failing::DOUBLE[]) AS failing, unnest($higher::BOOLEAN[]) AS higher, unnest($part::BIGINT[]) AS part
 ),
 met AS (
     SELECT flag, who, min({{'happened': happened, 'rule': rule, 'assigned': assigned}}) AS entry
     FROM exposures e WHERE {_HERE} AND {_WHEN} AND flag IN (SELECT flag FROM asked) AND {DRAWN} GROUP BY flag, who
 ),
 per_unit AS (
-    SELECT number, e.who, any_value(met.entry) AS entry, avg(e.value) AS value,
+    SELECT number, e.who, any_value(met.entry) AS entry,
+           CASE WHEN max(part) = 0 THEN avg(e.value)
+                ELSE coalesce(sum(e.value) FILTER (WHERE part = 1), 0)
+                     / nullif(sum(e.value) FILTER (WHERE part = 2), 0) END AS value,
            bool_or(CASE WHEN asked.higher THEN e.value > asked.failing ELSE e.value < asked.failing END) AS failed
     FROM metrics e JOIN met ON met.who = e.who AND e.happened >= met.entry.happened
         JOIN asked ON asked.flag = met.flag AND asked.metric = e.metric
@@ -40,7 +43,7 @@ per_unit AS (
 )
 SELECT number, entry.rule, entry.assigned, count(*), count(*) FILTER (WHERE failed), avg(value),
        coalesce(var_samp(value), 0.0)
-FROM per_unit GROUP BY ALL ORDER BY ALL"""  # noqa: S608 - assembled from this module's own text
+FROM per_unit WHERE value IS NOT NULL GROUP BY ALL ORDER BY ALL"""  # noqa: S608 - assembled from this module's own text
 
 
 def glances(
@@ -54,13 +57,19 @@ def glances(
 
 
 def wanted(asked: Sequence[Asked]) -> Values:
-    """What is asked for, as parameters."""
+    """What is asked for, as parameters: a metric by itself (part 0), or both parts of a ratio (1 and 2)."""
+    parts = [
+        (number, each, part, name)
+        for number, each in enumerate(asked)
+        for part, name in (((1, each.metric), (2, each.denominator)) if each.denominator else ((0, each.metric),))
+    ]
     return {
-        "number": list(range(len(asked))),
-        "flags": [each.flag for each in asked],
-        "metric": [each.metric for each in asked],
-        "failing": [each.failing for each in asked],
-        "higher": [each.higher for each in asked],
+        "number": [number for number, _, _, _ in parts],
+        "flags": [each.flag for _, each, _, _ in parts],
+        "metric": [name for _, _, _, name in parts],
+        "failing": [each.failing for _, each, _, _ in parts],
+        "higher": [each.higher for _, each, _, _ in parts],
+        "part": [part for _, _, part, _ in parts],
     }
 
 

@@ -20,47 +20,23 @@ import duckdb
 import msgspec
 from msgspec.structs import replace
 
-from twokey.adapters.telemetry import arms, members
-from twokey.adapters.telemetry.arms import Key
+from twokey.adapters.telemetry import arms, members, ratios
+from twokey.adapters.telemetry.events import Key
 from twokey.adapters.telemetry.members import Rows, Split, Values, place
 from twokey.adapters.telemetry.schema import LAST, micros
+from twokey.adapters.telemetry.sums import Products, Sums
 from twokey.domain.guardrail import METHOD_VERSION, ArmFigures, Guardrail, GuardrailKind, StageArms
 from twokey.domain.telemetry import Scope, Window
 
-DIGITS = 1e-7
-"""Below such a part of what they were, squares have lost too many digits to say how values vary."""
 MOST_TAKEN_OUT = 0.5
 """Where a deletion touches more than this part of the units, reading what stays is less work than taking out."""
 FINENESS = 500
 """Buckets of the displayed quantile for each factor of e."""
 
 
-class Sums(msgspec.Struct):
-    """Of one guardrail in one arm: units with the metric, failing ones, sum and squares about the `middle`.
-
-    `peak` is the largest that the squares have been: where they are nothing beside it, their digits are gone.
-    """
-
-    middle: float
-    units: int = 0
-    failures: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    peak: float = 0.0
-
-    @property
-    def spread(self) -> float:
-        """The squares about the mean."""
-        return self.squares - self.total * self.total / self.units if self.units else 0.0
-
-    @property
-    def sound(self) -> bool:
-        """Whether the spread still has its digits."""
-        return self.units < 2 or self.peak == 0.0 or self.spread > DIGITS * self.peak
-
-
 Sizes = dict[Key, tuple[int, int]]
 Measured = dict[tuple[int, Key], arms.Measured]
+Pairs = dict[tuple[int, Key], ratios.Found]
 Counts = dict[tuple[int, int], int]
 Buckets = dict[tuple[int, Key], Counts]
 
@@ -71,6 +47,7 @@ class Reading(msgspec.Struct):
     sizes: Sizes
     measured: Measured
     buckets: Buckets
+    pairs: Pairs
 
 
 class Account(msgspec.Struct):
@@ -82,6 +59,7 @@ class Account(msgspec.Struct):
     sizes: dict[Key, list[int]]
     sums: dict[tuple[int, Key], Sums]
     buckets: Buckets
+    products: dict[tuple[int, Key], Products] = {}
 
     def take(self, reading: Reading, sign: int) -> None:
         """Put a reading in (1) or take it out (-1)."""
@@ -89,14 +67,10 @@ class Account(msgspec.Struct):
             size = self.sizes.setdefault(key, [0, 0])
             size[0] += sign * units
             size[1] += sign * fell
-        for where, (units, failures, mean, variance) in reading.measured.items():
-            sums = self.sums.setdefault(where, Sums(middle=mean))
-            off = mean - sums.middle
-            sums.units += sign * units
-            sums.failures += sign * failures
-            sums.total += sign * units * off
-            sums.squares += sign * ((units - 1) * (variance or 0.0) + units * off * off)
-            sums.peak = max(sums.peak, abs(sums.squares))
+        for where, found in reading.measured.items():
+            self.sums.setdefault(where, Sums(middle=found[2])).take(found, sign)
+        for where, pair in reading.pairs.items():
+            self.products.setdefault(where, Products.about(pair)).take(pair, sign)
         for where, counts in reading.buckets.items():
             kept = self.buckets.setdefault(where, {})
             for bucket, events in counts.items():
@@ -105,7 +79,7 @@ class Account(msgspec.Struct):
     @property
     def sound(self) -> bool:
         """Whether every figure still has its digits; else the account has to be read anew."""
-        return all(each.sound for each in self.sums.values())
+        return all(each.sound for kept in (self.sums, self.products) for each in kept.values())
 
     def figures(self, guardrails: Sequence[Guardrail], split: Split) -> tuple[tuple[StageArms, ...], ...]:
         """Both arms of each plan, for each guardrail."""
@@ -118,11 +92,13 @@ class Account(msgspec.Struct):
         units, fell = self.sizes[key]
         if guardrail.kind is GuardrailKind.FALLBACK:
             return arms.fallback((units, fell))
+        if guardrail.kind is GuardrailKind.RATIO:
+            products = self.products.get((number, key))
+            return ratios.figures((units, fell), products.found if products else None)
         sums = self.sums.get((number, key))
         if sums is None or not sums.units:
             return arms.figures((units, fell), None, None)
-        variance = max(0.0, sums.spread) / (sums.units - 1) if sums.units > 1 else 0.0
-        measured = (sums.units, sums.failures, sums.middle + sums.total / sums.units, variance)
+        measured = (sums.units, sums.failures, sums.mean, sums.variance)
         counts = self.buckets.get((number, key))
         return arms.figures((units, fell), measured, quantile(counts, guardrail.quantile) if counts else None)
 
@@ -162,13 +138,18 @@ class Question(msgspec.Struct, frozen=True):
         return msgspec.msgpack.encode((self.line, self.split.plans))
 
     @property
+    def metrics(self) -> list[str]:
+        """Every metric whose events count."""
+        return [name for each in self.guardrails for name in (each.metric, each.denominator) if name]
+
+    @property
     def line(self) -> bytes:
         """The same without the stages: questions of one line follow each other as stages end and begin.
 
         The method belongs to it: an account that an earlier one kept is read anew.
         """
         told = [
-            (each.metric, each.kind, float(arms.threshold(each)), each.worse, float(each.quantile))
+            (each.metric, each.denominator, each.kind, float(arms.threshold(each)), each.worse, float(each.quantile))
             for each in self.guardrails
         ]
         return msgspec.msgpack.encode((METHOD_VERSION, self.scope, told, self.split.baseline, self.split.candidate))
@@ -210,7 +191,7 @@ def bring_up(
         "arrival": arrival,
         "passed": _end(account.window),
         "end": _end(window),
-        "metric": [each.metric for each in question.guardrails],
+        "metric": question.metrics,
     }
     for statement in _NEAR:
         values = span | place(question.scope)
@@ -229,9 +210,8 @@ def forget(cursor: duckdb.DuckDBPyConnection, account: Account, before: int) -> 
     False where it has to be read anew: most of it goes, or too few digits are left.
     """
     question, known = account.question, account.arrival
-    metrics = [each.metric for each in question.guardrails]
-    values: Values = place(question.scope) | {"known": known, "arrival": known, "metric": metrics}
-    cursor.execute(_OLD, place(question.scope) | {"arrival": known, "metric": metrics, "before": before})
+    values: Values = place(question.scope) | {"known": known, "arrival": known, "metric": question.metrics}
+    cursor.execute(_OLD, {name: value for name, value in (values | {"before": before}).items() if name != "known"})
     (touched,) = cursor.execute("SELECT count(*) FROM touched").fetchone() or (0,)
     if not touched:
         return True
@@ -327,10 +307,12 @@ def _read(
     gather(cursor, question.scope, question.split, window, rows=rows)
     sizes, measured = arms.measure(cursor, question.scope, question.guardrails, window, rows)
     tails = [(n, each) for n, each in enumerate(question.guardrails) if each.kind is GuardrailKind.TAIL]
-    return Reading(sizes, measured, arms.buckets(cursor, question.scope, tails, window, rows, FINENESS))
+    counts = arms.buckets(cursor, question.scope, tails, window, rows, FINENESS)
+    return Reading(sizes, measured, counts, ratios.measure(cursor, question.scope, question.guardrails, window, rows))
 
 
 def _read_few(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows) -> Reading:
     """The same of few rows, in fewer statements."""
     members.by_plans(cursor, question.scope, question.split, window, rows=rows)
-    return Reading(*arms.measure_at_once(cursor, question.scope, question.guardrails, window, rows, FINENESS))
+    found = arms.measure_at_once(cursor, question.scope, question.guardrails, window, rows, FINENESS)
+    return Reading(*found, ratios.measure(cursor, question.scope, question.guardrails, window, rows))

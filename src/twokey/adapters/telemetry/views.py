@@ -43,9 +43,9 @@ def _environment(scope: Scope) -> Values:
 
 _SERIES = """
 WITH events AS (
-    SELECT who, happened, value, CASE WHEN flag = $flag THEN variation END AS own
+    SELECT who, happened, value, metric, CASE WHEN flag = $flag THEN variation END AS own
     FROM metrics e
-    WHERE project = $project AND environment = $environment AND metric = $metric
+    WHERE project = $project AND environment = $environment AND metric IN ($metric, $under)
         AND happened >= $since AND happened < $until
 ),
 met AS (
@@ -54,7 +54,7 @@ met AS (
     GROUP BY who, happened
 ),
 placed AS (
-    SELECT e.happened, e.value, coalesce(e.own, met.assigned) AS variation
+    SELECT e.happened, e.value, e.metric, coalesce(e.own, met.assigned) AS variation
     FROM events e ASOF LEFT JOIN met
         ON e.who = met.who AND e.happened >= met.happened
 )
@@ -69,13 +69,19 @@ def series(
     width = bucket_width(window, buckets)
     if guardrail.kind is GuardrailKind.FALLBACK:
         return fallback_series(exposure_series(cursor, scope, window, buckets))
-    values = place(scope) | window_values(window) | {"metric": guardrail.metric, "width": width}
+    metrics: Values = {"metric": guardrail.metric, "under": guardrail.joined_by}
+    values = place(scope) | window_values(window) | metrics | {"width": width}
     figure, extra = _figure(guardrail)
     found = cursor.execute(_SERIES.format(figure=figure), values | extra).fetchall()
     return tuple(
         SeriesPoint(at=bucket_at(window, width, bucket), variation=variation, value=float(value), events=events)
         for bucket, variation, value, events in found
+        if value is not None
     )
+
+
+_RATIO = """coalesce(sum(value) FILTER (WHERE metric <> $under), 0)
+       / nullif(sum(value) FILTER (WHERE metric = $under), 0)"""
 
 
 def _figure(guardrail: Guardrail) -> tuple[str, Values]:
@@ -84,6 +90,8 @@ def _figure(guardrail: Guardrail) -> tuple[str, Values]:
         return f"avg(CASE WHEN {yes} THEN 1.0 ELSE 0.0 END)", {"limit": threshold(guardrail)}
     if guardrail.kind is GuardrailKind.TAIL:
         return "quantile_cont(value, $quantile)", {"quantile": guardrail.quantile}
+    if guardrail.kind is GuardrailKind.RATIO:
+        return _RATIO, {}
     return "avg(value)", {}
 
 

@@ -84,8 +84,9 @@ def _guardrail(guardrail: View) -> str:
     unit = f" {guardrail['unit_label']}" if guardrail["unit_label"] else ""
     if guardrail["query"]:
         return f"{guardrail['key']}: {guardrail['query']}, limit {guardrail['limit']:g}{unit}, against the limit alone"
+    per = f" to {guardrail['denominator']}" if guardrail["denominator"] else ""
     return (
-        f"{guardrail['key']}: {guardrail['kind']} of {guardrail['metric']}, limit {guardrail['limit']:g}{unit}, "
+        f"{guardrail['key']}: {guardrail['kind']} of {guardrail['metric']}{per}, limit {guardrail['limit']:g}{unit}, "
         f"margin {guardrail['margin'] * 100:g} % against the baseline"
     )
 

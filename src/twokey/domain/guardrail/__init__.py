@@ -17,7 +17,9 @@ from twokey.domain.guardrail.model import (
     VerdictStatus,
     Worse,
     fallback_guardrail,
+    paired,
 )
+from twokey.domain.guardrail.pairs import Pair, without
 
 __all__ = [
     "DEFAULT_ALPHA",
@@ -28,6 +30,7 @@ __all__ = [
     "GapKind",
     "Guardrail",
     "GuardrailKind",
+    "Pair",
     "Reading",
     "Readings",
     "StageArms",
@@ -40,6 +43,8 @@ __all__ = [
     "judge",
     "judge_before_after",
     "judge_query",
+    "paired",
     "presence_gap",
     "verdict_gap",
+    "without",
 ]

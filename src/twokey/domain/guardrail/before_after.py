@@ -9,12 +9,11 @@ Rules kept here:
 from __future__ import annotations
 
 from twokey.domain.guardrail import sentences
-from twokey.domain.guardrail.judge import STATUS, e_value, single_reason
+from twokey.domain.guardrail.judge import STATUS, e_value, single_reason, without_denominator
 from twokey.domain.guardrail.model import (
     DEFAULT_ALPHA,
     ArmFigures,
     Guardrail,
-    GuardrailKind,
     Verdict,
     VerdictReason,
     VerdictStatus,
@@ -32,18 +31,19 @@ def judge_before_after(
     The candidate's columns of the verdict carry the figures after, the baseline's those before.
     """
     harm_at, no_harm_at = _tests(guardrail, after)
-    bound = guardrail.limit if guardrail.kind is GuardrailKind.MEAN else guardrail.allowed_share
+    bound = guardrail.limit if guardrail.kind.is_averaged else guardrail.allowed_share
     reason = _reason(guardrail, after, harm_at(bound), no_harm_at(bound), alpha)
     shown, was = value(guardrail, after), None if before is None else value(guardrail, before)
     return Verdict(
         guardrail=guardrail.key,
         metric=guardrail.metric,
+        denominator=guardrail.denominator,
         kind=guardrail.kind,
         status=STATUS.get(reason, VerdictStatus.CANNOT_JUDGE),
         reason=reason,
         sentence=_sentence(guardrail, reason, after, shown, was),
         observational=True,
-        e_value=e_value(harm_at(bound)) if after.joined_units else None,
+        e_value=e_value(harm_at(bound)) if after.joined_units and after.tells else None,
         interval=_interval(guardrail, after, alpha),
         alpha=alpha,
         margin=guardrail.margin,
@@ -61,7 +61,12 @@ def _reason(guardrail: Guardrail, after: ArmFigures, harm: float, no_harm: float
     enough = after.units >= guardrail.minimum_units
     if enough and 0 < after.joined_units < guardrail.coverage_floor * after.units:
         return VerdictReason.COVERAGE
-    return single_reason(guardrail, harm, no_harm, after.joined_units, alpha)
+    if without_denominator(after):
+        return VerdictReason.NO_DENOMINATOR
+    units = after.joined_units
+    if units and not after.tells:
+        return VerdictReason.TOO_FEW_UNITS
+    return single_reason(guardrail, harm, no_harm, units, alpha)
 
 
 def _sentence(
@@ -73,15 +78,15 @@ def _sentence(
 
 
 def _tests(guardrail: Guardrail, after: ArmFigures) -> tuple[Test, Test]:
-    """Log e-values for harm and against it, as functions of the limit; a mean that must not fall swaps them."""
+    """Log e-values for harm and against it, as functions of the limit; an average that must not fall swaps them."""
     above, below = _sides(guardrail, after)
-    falls = guardrail.kind is GuardrailKind.MEAN and guardrail.worse is Worse.LOWER
+    falls = guardrail.kind.is_averaged and guardrail.worse is Worse.LOWER
     return (below, above) if falls else (above, below)
 
 
 def _sides(guardrail: Guardrail, after: ArmFigures) -> tuple[Test, Test]:
-    if guardrail.kind is GuardrailKind.MEAN:
-        arm = Means(units=after.joined_units, mean=after.mean, variance=after.variance)
+    if guardrail.kind.is_averaged:
+        arm = Means(units=after.joined_units if after.tells else 0, mean=after.mean, variance=after.variance)
         return (lambda limit: float(mean_above(arm, limit))), (lambda limit: float(mean_below(arm, limit)))
     failures, units = after.failures, after.joined_units
     return (lambda share: float(share_above(failures, units, share))), (
@@ -90,10 +95,10 @@ def _sides(guardrail: Guardrail, after: ArmFigures) -> tuple[Test, Test]:
 
 
 def _interval(guardrail: Guardrail, after: ArmFigures, alpha: float) -> tuple[float | None, float | None] | None:
-    if not after.joined_units:
+    if not after.joined_units or not after.tells:
         return None
     above, below = _sides(guardrail, after)
-    if guardrail.kind is not GuardrailKind.MEAN:
+    if not guardrail.kind.is_averaged:
         return interval(above, below, alpha, 1e-6, 1 - 1e-6)
     reach = 1e3 * (after.variance**0.5 + abs(after.mean)) + 1e-9
     return interval(above, below, alpha, after.mean - reach, after.mean + reach)

@@ -22,6 +22,7 @@ class GapKind(StrEnum):
     SAMPLE_RATIO = "sample_ratio"
     FALLBACK = "fallback"
     NO_CONTROL = "no_control"
+    NO_DENOMINATOR = "no_denominator"
 
 
 class EvidenceGap(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +37,7 @@ class EvidenceGap(msgspec.Struct, frozen=True, kw_only=True):
 _BY_REASON = {
     VerdictReason.NO_DATA: GapKind.NO_DATA,
     VerdictReason.NO_CONTROL: GapKind.NO_CONTROL,
+    VerdictReason.NO_DENOMINATOR: GapKind.NO_DENOMINATOR,
     VerdictReason.COVERAGE: GapKind.COVERAGE,
     VerdictReason.UNEVEN_COVERAGE: GapKind.COVERAGE,
     VerdictReason.SAMPLE_RATIO: GapKind.SAMPLE_RATIO,
@@ -51,6 +53,7 @@ _REMEDY = {
     GapKind.SAMPLE_RATIO: "look for units that are lost, counted twice or assigned outside the rollout",
     GapKind.FALLBACK: "find out why the candidate is assigned and not served; its figures describe the fallback",
     GapKind.NO_CONTROL: "keep a share of units on the baseline, or accept a comparison before and after",
+    GapKind.NO_DENOMINATOR: "look at what is reported as `{metric}`: per unit it must add up to more than nothing",
 }
 
 
@@ -64,7 +67,7 @@ def gap(kind: GapKind, metric: str, sentence: str) -> EvidenceGap:
 def verdict_gap(verdict: Verdict) -> EvidenceGap | None:
     """The gap behind a verdict that could not be given, None where the evidence sufficed."""
     kind = _BY_REASON.get(verdict.reason)
-    return None if kind is None else gap(kind, verdict.metric, verdict.sentence)
+    return None if kind is None else gap(kind, verdict.denominator or verdict.metric, verdict.sentence)
 
 
 def presence_gap(
@@ -75,7 +78,7 @@ def presence_gap(
     Partial joining is no gap here: traffic that never meets the flag has metrics too. Coverage is judged among the
     units that did (`judge`).
     """
-    name, metric = guardrail.name, guardrail.metric
+    name, metric = guardrail.name, guardrail.joined_by
     if guardrail.kind in (GuardrailKind.FALLBACK, GuardrailKind.QUERY):
         return None  # it is read off the exposures themselves, or elsewhere
     if not events:

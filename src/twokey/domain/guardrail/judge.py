@@ -4,7 +4,8 @@ Rules kept here:
 - what cannot be judged never passes: no data, no control arm, shares that do not fit the plan, coverage under its floor
   or uneven between the arms, too few units; each says why;
 - `breached` needs harm beyond the margin, `holding` needs such harm excluded, each at `alpha` over all looks together;
-- counts may show a breach before `minimum_units` (their test is exact at any size), a mean may not;
+- counts may show a breach before `minimum_units` (their test is exact at any size), a mean or a ratio may not;
+- a ratio whose denominator is zero or too near to it, in any stage with enough units, is judged by nobody;
 - a candidate that is often assigned and not served is never `holding`.
 
 Methods and their limits: `twokey.domain.statistics`.
@@ -30,7 +31,7 @@ from twokey.domain.guardrail.model import (
     VerdictStatus,
     Worse,
 )
-from twokey.domain.guardrail.summary import Summary, summarise
+from twokey.domain.guardrail.summary import Summary, summarise, told_units
 from twokey.domain.statistics import (
     Means,
     harm_in_counts,
@@ -58,6 +59,7 @@ METHODS = {
     GuardrailKind.RATE: "label test",
     GuardrailKind.TAIL: "label test on units past the limit",
     GuardrailKind.MEAN: "stage-stratified mean test",
+    GuardrailKind.RATIO: "stage-stratified mean test of ratios (delta method)",
     GuardrailKind.FALLBACK: "share test",
 }
 
@@ -96,6 +98,7 @@ def judge(
     return Verdict(
         guardrail=guardrail.key,
         metric=guardrail.metric,
+        denominator=guardrail.denominator,
         kind=guardrail.kind,
         status=STATUS.get(reason, VerdictStatus.CANNOT_JUDGE),
         reason=reason,
@@ -151,11 +154,11 @@ def _reason(
 ) -> VerdictReason:
     if (flaw := _flaw(guardrail, summary)) is not None:
         return flaw
-    few = min(summary.candidate_joined, summary.baseline_joined) < _least_units(guardrail)
+    few = summary.least_told < _least_units(guardrail)
     if evidence is None:
         return VerdictReason.TOO_FEW_UNITS
     bar = -math.log(alpha)
-    if evidence.harm >= bar and not (few and guardrail.kind is GuardrailKind.MEAN):
+    if evidence.harm >= bar and not (few and guardrail.kind.is_averaged):
         return VerdictReason.HARM
     if few:
         return VerdictReason.TOO_FEW_UNITS
@@ -165,7 +168,7 @@ def _reason(
 
 
 def _least_units(guardrail: Guardrail) -> int:
-    floor = MEAN_UNITS if guardrail.kind is GuardrailKind.MEAN else 1
+    floor = MEAN_UNITS if guardrail.kind.is_averaged else 1
     return max(floor, guardrail.minimum_units)
 
 
@@ -182,7 +185,14 @@ def _flaw(guardrail: Guardrail, summary: Summary) -> VerdictReason | None:
         return VerdictReason.TOO_FEW_UNITS if small else VerdictReason.COVERAGE
     if _mismatch(summary, lambda arm: arm.joined_units, guardrail.margin / 2):
         return VerdictReason.UNEVEN_COVERAGE
+    if any(without_denominator(arm) for each in summary.stages for arm in (each.candidate, each.baseline)):
+        return VerdictReason.NO_DENOMINATOR
     return None
+
+
+def without_denominator(arm: ArmFigures) -> bool:
+    """Whether an arm has no ratio though it has units enough for one; one with few units says nothing yet."""
+    return arm.joined_units >= MEAN_UNITS and not arm.tells
 
 
 def _mismatch(summary: Summary, count: _Count, tolerance: float) -> bool:
@@ -194,7 +204,7 @@ def _mismatch(summary: Summary, count: _Count, tolerance: float) -> bool:
 
 
 def _weigh(guardrail: Guardrail, summary: Summary, alpha: float) -> Evidence:
-    if guardrail.kind is GuardrailKind.MEAN:
+    if guardrail.kind.is_averaged:
         return _weigh_means(guardrail, summary, alpha)
     ours, theirs, shares = _counts(summary, lambda arm: arm.failures)
 
@@ -226,7 +236,7 @@ def _weigh_means(guardrail: Guardrail, summary: Summary, alpha: float) -> Eviden
     harm, no_harm = (above, below) if rises else (below, above)
 
     def enough(since: int) -> bool:  # a later stage alone is no nearer to normal than the whole
-        return not since or min(_joined(ours[since:]), _joined(theirs[since:])) >= MEAN_UNITS
+        return not since or told_units(summary.stages[since:]) >= MEAN_UNITS
 
     since_each = [harm(bound, since) if enough(since) else 0.0 for since in range(len(ours))]
     return Evidence(float(since_any_stage(since_each)), no_harm(bound), found)
@@ -238,13 +248,9 @@ def _counts(summary: Summary, count: _Count) -> tuple[list[int], list[int], list
     return ours, theirs, [each.share for each in summary.stages]
 
 
-def _joined(arms: Sequence[ArmFigures]) -> int:
-    return sum(arm.joined_units for arm in arms)
-
-
 def _means(arms: Sequence[ArmFigures]) -> Means:
     return Means(
-        units=[arm.joined_units for arm in arms],
+        units=[arm.joined_units if arm.tells else 0 for arm in arms],
         mean=[arm.mean for arm in arms],
         variance=[arm.variance for arm in arms],
     )
@@ -294,7 +300,7 @@ def single_reason(guardrail: Guardrail, harm: float, no_harm: float, units: int,
     bar = -math.log(alpha)
     if not units:
         return VerdictReason.NO_DATA
-    if harm >= bar and (guardrail.kind is not GuardrailKind.MEAN or units >= _least_units(guardrail)):
+    if harm >= bar and (not guardrail.kind.is_averaged or units >= _least_units(guardrail)):
         return VerdictReason.HARM
     if units < _least_units(guardrail):
         return VerdictReason.TOO_FEW_UNITS

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
+from twokey.domain.guardrail.pairs import Pair, ratio_of
 from twokey.engine.errors import Invalid
 
 METHOD_VERSION = "twokey-evidence-4"
@@ -32,9 +33,15 @@ class GuardrailKind(StrEnum):
 
     RATE = "rate"
     MEAN = "mean"
+    RATIO = "ratio"
     TAIL = "tail"
     FALLBACK = "fallback"
     QUERY = "query"
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether its figure is an average, judged by a mean and how it varies; the others count units."""
+        return self in (GuardrailKind.MEAN, GuardrailKind.RATIO)
 
 
 class Worse(StrEnum):
@@ -48,11 +55,14 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     """A watched limit on one metric.
 
     `limit` is what people agreed on (the SLO). For a tail it is the threshold past which a unit counts as failing; for
-    a rate, a mean and the fallback share it is the figure itself. While both arms live a breach is harm *against the
-    baseline* beyond `margin`; without a control arm the figure is held against `limit`.
+    a rate, a mean, a ratio and the fallback share it is the figure itself. While both arms live a breach is harm
+    *against the baseline* beyond `margin`; without a control arm the figure is held against `limit`.
 
     `margin` is relative: 0.25 tolerates a candidate figure a quarter worse than the baseline's. `quantile` names the
     figure a tail displays (0.95 reads "p95"), and 1 - quantile is the share of units that may pass the limit.
+
+    `denominator` is the metric that a ratio divides by: cost (`metric`) per answer, errors per call. A unit has the sum
+    of its events of each; without one of the denominator's it tells nothing.
 
     `query` is what a guardrail of that kind asks the metrics system, in its own language; `$project`,
     `$environment` and `$flag` stand for where it is asked.
@@ -70,6 +80,7 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     coverage_floor: float = 0.8
     minimum_units: int = 100
     worse: Worse = Worse.HIGHER
+    denominator: str = ""
     query: str = ""
 
     def __post_init__(self) -> None:
@@ -81,6 +92,11 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         return self.title or self.key
 
     @property
+    def joined_by(self) -> str:
+        """The metric that a unit must have to count: a ratio's denominator, otherwise the metric itself."""
+        return self.denominator or self.metric
+
+    @property
     def allowed_share(self) -> float:
         """Share of units that may fail while the limit is kept; a tail's quantile says how many may pass it."""
         if self.kind is GuardrailKind.TAIL:
@@ -90,18 +106,22 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
 def _check(guardrail: Guardrail) -> None:
     share = guardrail.kind in (GuardrailKind.RATE, GuardrailKind.FALLBACK)
-    falling_mean = guardrail.kind is GuardrailKind.MEAN and guardrail.worse is Worse.LOWER
+    ratio = guardrail.kind is GuardrailKind.RATIO
+    falling_mean = guardrail.kind.is_averaged and guardrail.worse is Worse.LOWER
     for field, good, accepted in (
         ("key", bool(guardrail.key), "a name"),
         ("metric", bool(guardrail.metric), "the name of a metric"),
         ("limit", -float("inf") < guardrail.limit < float("inf"), "a finite number"),
         ("limit", not share or 0 < guardrail.limit < 1, "a share between 0 and 1, such as 0.05 for 5 %"),
         ("margin", 0 < guardrail.margin <= 10, "a relative tolerance above 0, such as 0.25"),
-        ("margin", guardrail.margin < 1 or not falling_mean, "below 1, where a mean must not fall"),
+        ("margin", guardrail.margin < 1 or not falling_mean, "below 1, where a mean or a ratio must not fall"),
         ("quantile", 0.5 <= guardrail.quantile < 1, "0.5 up to, not including, 1"),
         ("weight", 0 < guardrail.weight < float("inf"), "a number above 0"),
         ("coverage_floor", 0 <= guardrail.coverage_floor <= 1, "a share from 0 to 1"),
         ("minimum_units", guardrail.minimum_units >= 1, "1 or more"),
+        ("denominator", bool(guardrail.denominator) or not ratio, "the name of the metric that is divided by"),
+        ("denominator", not guardrail.denominator or ratio, "empty, unless the kind is `ratio`"),
+        ("denominator", guardrail.denominator != guardrail.metric, "another metric than the one it divides"),
         ("query", bool(guardrail.query) or guardrail.kind is not GuardrailKind.QUERY, "a query that gives one figure"),
         ("query", not guardrail.query or guardrail.kind is GuardrailKind.QUERY, "empty, unless the kind is `query`"),
         ("query", len(guardrail.query) <= MOST_QUERY, f"at most {MOST_QUERY:,} characters"),
@@ -125,8 +145,9 @@ def fallback_guardrail(limit: float = FALLBACK_LIMIT) -> Guardrail:
 class ArmFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one arm showed in one stage. `units` were exposed, `joined_units` of them have the metric.
 
-    `failures` counts joined units that failed, `mean` and `variance` (sample) are over one number per joined unit,
-    `quantile_value` is for display, `served_other` counts units that were assigned here and served something else.
+    `failures` counts joined units that failed, `mean` and `variance` (sample) are over one number per joined unit; of a
+    ratio they are what `paired` makes of its `pair`. `quantile_value` is for display, `served_other` counts units that
+    were assigned here and served something else.
     """
 
     units: int = 0
@@ -136,6 +157,18 @@ class ArmFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     variance: float = 0.0
     quantile_value: float | None = None
     served_other: int = 0
+    pair: Pair | None = None
+
+    @property
+    def tells(self) -> bool:
+        """Whether it has a figure: a ratio has none where its denominator is zero, or too near to it to divide by."""
+        return self.pair is None or ratio_of(self.joined_units, self.pair) is not None
+
+
+def paired(arm: ArmFigures, pair: Pair) -> ArmFigures:
+    """An arm with the ratio of a pair as its mean, and how far that varies as its variance; 0 where there is none."""
+    mean, variance = ratio_of(arm.joined_units, pair) or (0.0, 0.0)
+    return msgspec.structs.replace(arm, mean=mean, variance=variance, pair=pair)
 
 
 class StageArms(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +201,7 @@ class VerdictReason(StrEnum):
     TOO_EARLY = "too_early"
     NO_DATA = "no_data"
     NO_CONTROL = "no_control"
+    NO_DENOMINATOR = "no_denominator"
     COVERAGE = "coverage"
     UNEVEN_COVERAGE = "uneven_coverage"
     SAMPLE_RATIO = "sample_ratio"
@@ -186,6 +220,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     guardrail: str
     metric: str
+    denominator: str = ""
     kind: GuardrailKind
     status: VerdictStatus
     reason: VerdictReason

@@ -68,32 +68,37 @@ def _why(guardrail: Guardrail, reason: VerdictReason, summary: Summary, fallback
         case VerdictReason.NO_DATA if ours + theirs == 0:
             return "no unit was exposed in these stages"
         case VerdictReason.NO_DATA:
-            return f"none of {ours + theirs:,} exposed units has `{guardrail.metric}`"
+            return f"none of {ours + theirs:,} exposed units has `{guardrail.joined_by}`"
         case VerdictReason.NO_CONTROL:
             return "no control arm: in no stage are both the candidate and the baseline served"
         case VerdictReason.SAMPLE_RATIO:
             return f"{ours:,} candidate and {theirs:,} baseline units do not fit the planned shares"
         case VerdictReason.COVERAGE:
             return (
-                f"`{guardrail.metric}` is known for {percent(summary.candidate_coverage)} of candidate and "
+                f"`{guardrail.joined_by}` is known for {percent(summary.candidate_coverage)} of candidate and "
                 f"{percent(summary.baseline_coverage)} of baseline units; "
                 f"the floor is {percent(guardrail.coverage_floor)}"
             )
         case VerdictReason.UNEVEN_COVERAGE:
             return (
-                f"`{guardrail.metric}` is known for {percent(summary.candidate_coverage)} of candidate but "
+                f"`{guardrail.joined_by}` is known for {percent(summary.candidate_coverage)} of candidate but "
                 f"{percent(summary.baseline_coverage)} of baseline units; the missing ones could hide either answer"
             )
+        case VerdictReason.NO_DENOMINATOR:
+            return f"{_no_ratio(guardrail)} in an arm of some stage"
         case VerdictReason.FALLBACK:
             return (
                 f"{percent(summary.fallback_share)} of candidate units were served something else (limit "
                 f"{percent(fallback_limit)}), so its figures do not describe the candidate"
             )
         case _:
-            least = min(summary.candidate_joined, summary.baseline_joined)
-            return (
-                f"the smaller arm has {least:,} units with `{guardrail.metric}`, {guardrail.minimum_units:,} are needed"
-            )
+            least = summary.least_told
+            needed = f"{guardrail.minimum_units:,} are needed"
+            return f"the smaller arm has {least:,} units with `{guardrail.joined_by}`, {needed}"
+
+
+def _no_ratio(guardrail: Guardrail) -> str:
+    return f"`{guardrail.denominator}` is zero, or too near to it to divide `{guardrail.metric}` by,"
 
 
 def single(guardrail: Guardrail, reason: VerdictReason, after: float | None, before: float | None, units: int) -> str:
@@ -112,8 +117,9 @@ def single(guardrail: Guardrail, reason: VerdictReason, after: float | None, bef
 def single_unjudged(guardrail: Guardrail, reason: VerdictReason, units: int, joined: int) -> str:
     """The sentence of a comparison before and after that could not be made."""
     why = {
-        VerdictReason.NO_DATA: f"no `{guardrail.metric}` arrived afterwards",
-        VerdictReason.COVERAGE: f"`{guardrail.metric}` is known for {joined:,} of {units:,} units afterwards",
+        VerdictReason.NO_DATA: f"no `{guardrail.joined_by}` arrived afterwards",
+        VerdictReason.COVERAGE: f"`{guardrail.joined_by}` is known for {joined:,} of {units:,} units afterwards",
+        VerdictReason.NO_DENOMINATOR: f"{_no_ratio(guardrail)} afterwards",
         VerdictReason.TOO_FEW_UNITS: f"{joined:,} units afterwards, {guardrail.minimum_units:,} are needed",
     }[reason]
     return f"{guardrail.name} cannot be judged after the change: {why}"

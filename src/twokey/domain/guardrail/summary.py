@@ -32,6 +32,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     fallback_share: float
 
     @property
+    def least_told(self) -> int:
+        """Units of the smaller arm over the stages that tell something."""
+        return told_units(self.stages)
+
+    @property
     def candidate_coverage(self) -> float:
         """Share of exposed candidate units that have the metric."""
         return self.candidate_joined / self.candidate_units if self.candidate_units else 0.0
@@ -62,17 +67,23 @@ def summarise(guardrail: Guardrail, stages: Sequence[StageArms]) -> Summary:
     )
 
 
+def told_units(stages: Sequence[StageArms]) -> int:
+    """Units of the smaller arm, over the stages in which both arms have a figure."""
+    told = [each for each in stages if each.candidate.tells and each.baseline.tells]
+    return min(sum(each.candidate.joined_units for each in told), sum(each.baseline.joined_units for each in told))
+
+
 def failing(arm: ArmFigures) -> float | None:
     """Share of joined units that failed."""
     return arm.failures / arm.joined_units if arm.joined_units else None
 
 
 def value(guardrail: Guardrail, arm: ArmFigures) -> float | None:
-    """The figure that people see: a share for a rate, the mean, or the tail's quantile."""
+    """The figure that people see: a share for a rate, the mean or ratio, or the tail's quantile."""
     if not arm.joined_units:
         return None
-    if guardrail.kind is GuardrailKind.MEAN:
-        return arm.mean
+    if guardrail.kind.is_averaged:
+        return arm.mean if arm.tells else None
     if guardrail.kind is GuardrailKind.TAIL:
         return arm.quantile_value
     share = arm.failures / arm.joined_units

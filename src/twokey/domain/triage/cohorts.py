@@ -16,7 +16,18 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from twokey.domain.guardrail import ArmFigures, GuardrailKind, StageArms, Verdict, VerdictStatus, Worse, judge
+from twokey.domain.guardrail import (
+    ArmFigures,
+    GuardrailKind,
+    Pair,
+    StageArms,
+    Verdict,
+    VerdictStatus,
+    Worse,
+    judge,
+    paired,
+    without,
+)
 from twokey.domain.telemetry import CohortContrast
 from twokey.domain.triage.collected import Measurement
 
@@ -129,7 +140,7 @@ def _worse(found: CohortVerdict) -> bool:
     """Whether the rest is shown to be worse than its baseline at all, even if not beyond the margin."""
     low, high = found.outside.interval or (None, None)
     guardrail = found.measurement.guardrail
-    if guardrail.kind is GuardrailKind.MEAN and guardrail.worse is Worse.LOWER:
+    if guardrail.kind.is_averaged and guardrail.worse is Worse.LOWER:
         return high is not None and high < 1.0
     return low is not None and low > 1.0
 
@@ -161,7 +172,7 @@ def subtract(whole: ArmFigures, part: ArmFigures) -> ArmFigures:
     squares = _squares(whole) - _squares(part)
     between = part.joined_units * part.mean**2 + max(0, units) * mean**2 - whole.joined_units * whole.mean**2
     variance = max(0.0, squares - between) / (units - 1) if units > 1 else 0.0
-    return ArmFigures(
+    rest = ArmFigures(
         units=max(0, whole.units - part.units),
         joined_units=max(0, units),
         failures=max(0, whole.failures - part.failures),
@@ -169,6 +180,9 @@ def subtract(whole: ArmFigures, part: ArmFigures) -> ArmFigures:
         variance=variance,
         served_other=max(0, whole.served_other - part.served_other),
     )
+    if whole.pair is None:
+        return rest
+    return paired(rest, without(whole.joined_units, whole.pair, part.joined_units, part.pair or Pair()))
 
 
 def _squares(arm: ArmFigures) -> float:

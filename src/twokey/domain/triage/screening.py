@@ -70,6 +70,7 @@ def asked(state: State, exposed: Exposed) -> tuple[Asked, ...]:
             metric=each.metric,
             failing=0.5 if each.kind is GuardrailKind.RATE else each.limit,
             higher=each.worse is Worse.HIGHER,
+            denominator=each.denominator,
         )
         for control in state.controls.values()
         if _compared(control, exposed)
@@ -171,7 +172,7 @@ def _shift(guardrail: Guardrail, baseline: str, found: Sequence[Glance]) -> floa
     theirs = [each for each in found if each.assigned == baseline]
     if not ours or not theirs:
         return 0.0
-    if guardrail.kind is not GuardrailKind.MEAN:
+    if not guardrail.kind.is_averaged:
         return shares_apart(_failed(ours), _failed(theirs))
     (mean, error), (other, others) = _mean(ours), _mean(theirs)
     apart = mean - other if guardrail.worse is Worse.HIGHER else other - mean

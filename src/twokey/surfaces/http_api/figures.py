@@ -18,7 +18,7 @@ _STATES: dict[VerdictStatus, Literal["harm", "safe", "unknown", "gap"]] = {
 
 def tile(guardrail: Guardrail, verdict: Verdict | None, gaps: Collection[str]) -> Tile:
     """What one guardrail says now. A metric that is not joined to a variation is a gap, whatever its figure."""
-    joined = f"gap-not_joined-{guardrail.metric}" not in gaps
+    joined = f"gap-not_joined-{guardrail.joined_by}" not in gaps
     value = verdict.candidate_value if verdict and joined else None
     return Tile(
         guardrail=guardrail.title or guardrail.key.replace("_", " "),

@@ -99,6 +99,7 @@ def guardrail_view(guardrail: Guardrail) -> GuardrailView:
         limit=guardrail.limit,
         unit_label=guardrail.unit_label,
         margin=guardrail.margin,
+        denominator=guardrail.denominator,
         query=guardrail.query,
     )
 

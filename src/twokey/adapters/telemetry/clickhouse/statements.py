@@ -86,7 +86,9 @@ SELECT m.* REPLACE (o.first AS cohort) FROM ({members}) m INNER JOIN (
 GLANCES = f"""
 SELECT number, entry.2 AS rule, entry.3 AS assigned, count(), countIf(failed), avg(value), varSamp(value)
 FROM (
-    SELECT a.number AS number, l.who AS who, any(met.entry) AS entry, avg(l.value) AS value,
+    SELECT a.number AS number, l.who AS who, any(met.entry) AS entry,
+           if(max(a.part) = 0, avg(l.value),
+              sumIf(l.value, a.part = 1) / nullIf(sumIf(l.value, a.part = 2), 0)) AS value,
            max(if(a.higher = 1, l.value > a.failing, l.value < a.failing)) AS failed
     FROM (
         SELECT e.who AS who, toString(e.metric) AS metric, e.value AS value, e.happened AS happened
@@ -98,14 +100,14 @@ FROM (
         GROUP BY who, flag
     ) met ON l.who = met.who
     INNER JOIN (
-        SELECT number, flag, metric, failing, higher FROM (SELECT 1)
+        SELECT number, flag, metric, failing, higher, part FROM (SELECT 1)
         ARRAY JOIN {{number:Array(Int64)}} AS number, {{flags:Array(String)}} AS flag,
                    {{metric:Array(String)}} AS metric, {{failing:Array(Float64)}} AS failing,
-                   {{higher:Array(UInt8)}} AS higher
+                   {{higher:Array(UInt8)}} AS higher, {{part:Array(Int64)}} AS part
     ) a ON a.flag = met.flag AND a.metric = l.metric
     WHERE l.happened >= met.entry.1
     GROUP BY number, who
-) GROUP BY number, rule, assigned ORDER BY number, rule, assigned"""  # noqa: S608 - own text
+) WHERE value IS NOT NULL GROUP BY number, rule, assigned ORDER BY number, rule, assigned"""  # noqa: S608 - own text
 
 EXPOSED_FLAGS = f"""
 SELECT toString(e.flag) AS flag, e.rule AS rule, e.assigned AS assigned, e.served AS served, count(), uniqExact(e.who)
@@ -150,6 +152,18 @@ FROM (
 ) GROUP BY 1, 2, 3, 4"""  # noqa: S608 - own text
 
 
+def pairs(members: str) -> str:
+    """Per ratio and arm: units with the denominator; means, sample variances and covariance of two numbers a unit."""
+    return f"""
+SELECT ratio, cohort, stage, candidate, count(), avg(over), avg(under), varSampStable(over), varSampStable(under),
+       covarSampStable(over, under)
+FROM (
+    SELECT intDiv(number, 2) AS ratio, who, any(cohort) AS cohort, any(stage) AS stage, any(candidate) AS candidate,
+           sumIf(value, number % 2 = 0) AS over, sumIf(value, number % 2 = 1) AS under
+    FROM ({_events(members)}) GROUP BY ratio, who HAVING countIf(number % 2 = 1) > 0
+) GROUP BY 1, 2, 3, 4"""  # noqa: S608 - own text
+
+
 def quantiles(members: str, share: float) -> str:
     """Per guardrail and arm, the quantile over its events that people are shown."""
     return f"""
@@ -163,9 +177,9 @@ def series(figure: str) -> str:
 SELECT intDiv(happened - {{since:Int64}}, {{width:Int64}}) AS bucket, if(own != '', own, assigned) AS variation,
        {figure}, count()
 FROM (
-    SELECT e.who AS who, e.happened AS happened, e.value AS value,
+    SELECT e.who AS who, e.happened AS happened, e.value AS value, toString(e.metric) AS metric,
            if(e.flag = {{flag:String}}, toString(e.variation), '') AS own
-    FROM metrics e WHERE {HERE} AND e.metric = {{of:String}} AND {WHEN}
+    FROM metrics e WHERE {HERE} AND has({{of:Array(String)}}, e.metric) AND {WHEN}
 ) l ASOF LEFT JOIN (
     SELECT e.who AS who, e.happened AS happened, argMin(toString(e.assigned), (-e.revision, e.assigned)) AS assigned
     FROM exposures e WHERE {HERE} AND {FLAG} AND e.happened < {{until:Int64}} GROUP BY who, happened

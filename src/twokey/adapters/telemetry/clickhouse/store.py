@@ -14,7 +14,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import Any
 
 import clickhouse_connect
 import msgspec
@@ -22,19 +21,18 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from twokey.adapters.telemetry import answers, arms, glances, rows
-from twokey.adapters.telemetry.arms import Key, Measured
 from twokey.adapters.telemetry.clickhouse import statements
+from twokey.adapters.telemetry.clickhouse.measuring import Found, measure
 from twokey.adapters.telemetry.clickhouse.schema import COLUMNS, tables
 from twokey.adapters.telemetry.clickhouse.values import (
     EXPOSURE_TEXTS,
     METRIC_TEXTS,
     figure_of,
-    key_of,
     number,
     plain,
     split_values,
-    wanted,
 )
+from twokey.adapters.telemetry.events import Key
 from twokey.adapters.telemetry.members import Split, Values, place, window_values
 from twokey.adapters.telemetry.schema import micros
 from twokey.domain.errors import Conflict
@@ -59,8 +57,6 @@ from twokey.domain.telemetry import (
     Window,
 )
 from twokey.engine.wire import ChangeEvent, TelemetryBatch
-
-Found = Sequence[Any]
 
 
 def connect(
@@ -265,7 +261,7 @@ class ClickHouseTelemetry:
         if not asked:
             return ()
         values = place(scope) | window_values(window) | glances.wanted(asked)
-        values |= {"higher": [int(each.higher) for each in asked]}
+        values |= {"higher": [int(bool(each)) for each in values["higher"]]}  # type: ignore[union-attr]
         return tuple(
             glances.glance(asked[row[0]], [*row[1:6], number(row[6])]) for row in self._ask(statements.GLANCES, values)
         )
@@ -276,7 +272,7 @@ class ClickHouseTelemetry:
         """Figures without a control arm."""
         values = place(scope) | window_values(window)
         if scope.flag is None:
-            members, values = statements.EVERYBODY, values | {"of": guardrail.metric}
+            members, values = statements.EVERYBODY, values | {"of": guardrail.joined_by}
         else:
             members = statements.EXPOSED
             values |= {"any": int(assigned is None), "assigned": list(assigned or [])}
@@ -284,32 +280,7 @@ class ClickHouseTelemetry:
         return found.get((None, 0, 1), ArmFigures())
 
     def _measure(self, members: str, values: Values, guardrails: Sequence[Guardrail]) -> list[dict[Key, ArmFigures]]:
-        """Figures by cohort, stage and arm of each guardrail, for the members that a statement gives."""
-        sizes = {key_of(row[:3]): (row[3], row[4]) for row in self._ask(statements.sizes(members), values)}
-        chosen = [(n, each) for n, each in enumerate(guardrails) if each.kind is not GuardrailKind.FALLBACK]
-        measured: dict[tuple[int, Key], Measured] = {}
-        if chosen:
-            for row in self._ask(statements.figures(members), values | wanted(chosen)):
-                measured[row[0], key_of(row[1:4])] = (row[4], row[5], row[6], number(row[7]))
-        tails = self._quantiles(members, values, [each for each in chosen if each[1].kind is GuardrailKind.TAIL])
-        return [
-            {
-                key: arms.fallback(size) if each.kind is GuardrailKind.FALLBACK
-                else arms.figures(size, measured.get((number, key)), tails.get((number, key)))
-                for key, size in sizes.items()
-            }
-            for number, each in enumerate(guardrails)
-        ]  # fmt: skip
-
-    def _quantiles(
-        self, members: str, values: Values, tails: Sequence[tuple[int, Guardrail]]
-    ) -> dict[tuple[int, Key], float]:
-        found: dict[tuple[int, Key], float] = {}
-        for share in sorted({each.quantile for _, each in tails}):
-            alike = [(number, each) for number, each in tails if each.quantile == share]
-            for row in self._ask(statements.quantiles(members, share), values | wanted(alike)):
-                found[row[0], key_of(row[1:4])] = row[4]
-        return found
+        return measure(self._ask, members, values, guardrails)
 
     # ---------------------------------------------------------------- views
 
@@ -322,13 +293,15 @@ class ClickHouseTelemetry:
         width = answers.bucket_width(window, buckets)
         if guardrail.kind is GuardrailKind.FALLBACK:
             return answers.fallback_series(self.exposure_series(scope, window=window, buckets=buckets))
-        values = place(scope) | window_values(window) | {"of": guardrail.metric, "width": width}
+        values = place(scope) | window_values(window) | {"width": width}
+        values |= {"of": [guardrail.metric, guardrail.joined_by]}
         figure, more = figure_of(guardrail)
         return tuple(
             SeriesPoint(
                 at=answers.bucket_at(window, width, row[0]), variation=row[1] or None, value=row[2], events=row[3]
             )
             for row in self._ask(statements.series(figure), values | more)
+            if row[2] is not None
         )
 
     def readings(self, scope: Scope, guardrail: Guardrail, *, window: Window) -> Readings:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from twokey.adapters.telemetry import arms, rows
-from twokey.adapters.telemetry.arms import Key
 from twokey.adapters.telemetry.clickhouse.schema import UNKNOWN
+from twokey.adapters.telemetry.events import Key
 from twokey.adapters.telemetry.members import Split, Values
 from twokey.domain.guardrail import Guardrail, GuardrailKind, Worse
 
@@ -62,6 +62,10 @@ def figure_of(guardrail: Guardrail) -> tuple[str, Values]:
     limit: Values = {"bar": arms.threshold(guardrail)}
     if guardrail.kind is GuardrailKind.RATE:
         return "avg(value > {bar:Float64})", limit
+    if guardrail.kind is GuardrailKind.RATIO:
+        return "sumIf(value, metric != {under:String}) / nullIf(sumIf(value, metric = {under:String}), 0)", {
+            "under": guardrail.denominator
+        }
     if guardrail.kind is GuardrailKind.TAIL:
         return f"quantileExactInclusive({guardrail.quantile:.6f})(value)", {}
     return "avg(value)", {}

@@ -76,6 +76,7 @@ def _looser_fields(before: Guardrail, after: Guardrail) -> list[str]:
         "minimum_units": after.minimum_units != before.minimum_units,
         "weight": after.weight != before.weight,
         "metric": after.metric != before.metric,
+        "denominator": after.denominator != before.denominator,
         "kind": after.kind != before.kind,
         "worse": after.worse != before.worse,
     }

@@ -32,6 +32,7 @@ class GuardrailView(Model):
     limit: float
     unit_label: str
     margin: float
+    denominator: str = ""
     query: str = ""
 
 
