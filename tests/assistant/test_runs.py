@@ -45,7 +45,7 @@ ABSTAINS = {"summary": "nothing separates", "reason": "the baseline is as bad"}
 
 def hasty(**more: Any) -> Budget:
     """A budget that ends soon."""
-    known = {"seconds": 10.0, "request_seconds": 0.5, "retries": 1, "pause": 0.02}
+    known = {"seconds": 30.0, "request_seconds": 0.5, "retries": 1, "pause": 0.02}
     return Budget(**{**known, **more})
 
 

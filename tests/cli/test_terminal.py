@@ -18,6 +18,7 @@ from tests.cli import views
 from tests.cli.world import PASSWORDS, FakeServer
 
 ID = "proposal-7k2m9qa3xv4b"
+INTERRUPT = "\x03"
 
 
 @pytest.fixture
@@ -49,15 +50,23 @@ def listening() -> Iterator[tuple[FakeServer, str]]:
 
 
 def at_the_terminal(arguments: list[str], env: dict[str, str], typed: list[tuple[str, str]]) -> tuple[int, str]:
-    """Run `twokey` on a terminal of its own; type each answer when its question is on the screen."""
+    """Run `twokey` on a terminal of its own; type each answer when its question is on the screen.
+
+    A signal that arrives just before Python waits for a key is seen with the next one: as a person would, Ctrl-C is
+    pressed again where nothing happens.
+    """
     child, screen = pty.fork()
     if child == 0:
         command = [sys.executable, "-m", "twokey.cli.main", *arguments]
         os.execve(sys.executable, command, env)
-    shown, waiting = b"", list(typed)
+    shown, waiting, pressed = b"", list(typed), 0
     while True:
-        if not select.select([screen], [], [], 30)[0]:
-            os.kill(child, signal.SIGKILL)
+        if not select.select([screen], [], [], 10 if pressed or not waiting else 30)[0]:
+            if not waiting and typed[-1][1] == INTERRUPT and pressed < 3:
+                os.write(screen, INTERRUPT.encode())
+                pressed += 1
+            else:
+                os.kill(child, signal.SIGKILL)
         try:
             read = os.read(screen, 4096)
         except OSError:
@@ -94,7 +103,7 @@ def test_a_key_turned_at_a_terminal(tmp_path: Path, listening: tuple[FakeServer,
 def test_walking_away_turns_nothing_and_signs_out(tmp_path: Path, listening: tuple[FakeServer, str]) -> None:
     fake, url = listening
     fake.on("GET", f"proposals/{ID}", views.proposal())
-    typed = [("Username:", "ines\n"), ("Password:", PASSWORDS["ines"] + "\n"), ("[y/N]", "\x03")]
+    typed = [("Username:", "ines\n"), ("Password:", PASSWORDS["ines"] + "\n"), ("[y/N]", INTERRUPT)]
     code, _ = at_the_terminal(["proposal", "approve", ID], environment(tmp_path, url), typed)
     assert code != 0
     assert fake.moves()[-1] == "DELETE session"

@@ -378,6 +378,7 @@ def test_a_batch_waits_at_the_door_for_a_look_and_no_longer_than_a_moment(world:
 
 
 def test_whoever_waits_for_an_answer_goes_before_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "PATIENCE", 30.0)
     server, ahead = Doors(world), []
     reading = world.telemetry.exposure_series
 
