@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
@@ -13,8 +14,9 @@ import msgspec
 import pytest
 
 from tests.surfaces.stream_parts import Application, House, Line, settled
+from tests.support.world import World
 from twokey.domain.identity import Scope
-from twokey.surfaces.hub import broadcast
+from twokey.surfaces.hub import Hub, broadcast
 
 Story = Callable[..., Coroutine[Any, Any, None]]
 
@@ -212,3 +214,18 @@ def test_a_process_makes_itself_ready() -> None:
         "assert sys.getswitchinterval() <= 0.0011\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_whoever_waits_for_news_after_the_end_was_told_does_not_wait(world: World) -> None:
+    hub = Hub(world.store)
+
+    async def told_late() -> float:
+        watching = asyncio.create_task(hub.run())
+        await asyncio.sleep(0)
+        hub.close()
+        started = time.monotonic()
+        assert await hub.moved(30.0)
+        watching.cancel()
+        return time.monotonic() - started
+
+    assert asyncio.run(told_late()) < 5.0

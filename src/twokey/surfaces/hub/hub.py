@@ -163,7 +163,9 @@ class Hub:
                 log.warning("the store cannot be read; serving the last known snapshots", exc_info=True)
 
     async def moved(self, patience: float) -> bool:
-        """Wait until something was committed, at most `patience` seconds; whether it was."""
+        """Wait until something was committed, at most `patience` seconds; whether it was. At the end nobody waits."""
+        if self.closing:  # whoever asks just after the last notice would wait for one that never comes
+            return True
         event = self._moved
         if event is None:
             await asyncio.sleep(patience)
