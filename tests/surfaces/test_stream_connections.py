@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.surfaces.stream_parts import Application, House, Line, settled
 from tests.support.world import World
+from tests.surfaces.stream_parts import Application, House, Line, settled
 from twokey.domain.identity import Scope
 from twokey.surfaces.hub import Hub, broadcast
 
