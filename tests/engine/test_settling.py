@@ -40,3 +40,14 @@ def test_whatever_threads_meet_first_at_once_the_process_lives(module: str, leas
         found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert found.returncode == 0, found.stderr[-2000:]
         assert int(found.stdout) >= least
+
+
+def test_there_is_no_type_of_the_server_that_cannot_be_made_known() -> None:
+    """One that msgspec cannot decode would be met first by whatever threads met it first."""
+    told = (
+        "import msgspec, twokey.wiring\nfrom twokey.engine.settling import _all_below, settle_types\n"
+        "ours = [each for each in _all_below(msgspec.Struct) if each.__module__.startswith('twokey.')]\n"
+        "print(len(ours) - settle_types())"
+    )
+    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.strip() == "0"

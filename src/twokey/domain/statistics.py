@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -32,7 +32,8 @@ TUNING = 74.0
 """Precision of the mean test's mixture: sharpest near an information n1 n0 / (n1 + n0) of 500 (two arms of 1,000)."""
 
 
-class Means(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Means:
     """One arm's units, mean and sample variance by stage."""
 
     units: ArrayLike
@@ -40,7 +41,8 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     variance: ArrayLike
 
 
-class Pairs(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
     """One arm's units by stage, and of two numbers a unit the means, sample variances and covariance."""
 
     units: ArrayLike
