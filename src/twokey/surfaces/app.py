@@ -267,6 +267,8 @@ class Doors:
 
     async def _take(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
         body = await _read(receive, limit)
+        if scope["path"].startswith(INTAKE):
+            await self._give_way()  # a look may have come while it was read
         if body is None:
             too_large = problem(413, "too-large", "Too large", f"the body is larger than {limit} bytes", field="body")
             await _refuse(send, too_large, (b"connection", b"close"))

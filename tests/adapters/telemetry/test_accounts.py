@@ -51,12 +51,13 @@ EXPOSURES = st.builds(
 OWN = st.one_of(
     st.just({}),
     st.builds(
-        lambda variation, revision, rule: {
-            "flag": "profile", "variation": variation, "revision": revision, "rule": rule,
+        lambda variation, revision, rule, unit_name: {
+            "flag": "profile", "variation": variation, "revision": revision, "rule": rule, "unit_name": unit_name,
         },
         st.sampled_from(VARIATIONS),
         st.sampled_from([18, 19]),
         st.sampled_from([None, "pro-10"]),
+        st.sampled_from(["conversation", "observation"]),
     ),
 )  # fmt: skip
 METRICS = st.builds(
@@ -385,9 +386,9 @@ def test_a_look_reads_only_the_units_of_what_is_new(
     near: list[int] = []
     read = ledger._read_few
 
-    def counted(cursor, *rest):  # type: ignore[no-untyped-def]
+    def counted(cursor, *rest, **named):  # type: ignore[no-untyped-def]
         near.append(cursor.execute("SELECT count(*) FROM touched").fetchone()[0])
-        return read(cursor, *rest)
+        return read(cursor, *rest, **named)
 
     monkeypatch.setattr(ledger, "_read_few", counted)
     sender.send([met("new", "reranker", 60)], [measured("u7", 150, 61)])

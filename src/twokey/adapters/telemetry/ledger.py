@@ -185,22 +185,24 @@ def bring_up(
     cursor: duckdb.DuckDBPyConnection, account: Account, question: Question, window: Window, arrival: int
 ) -> None:
     """Bring an account up to what has arrived, to a later end of the window, and to a question that follows its own."""
+    same = question.since(account.question)
     span: Values = {
-        "same": question.since(account.question),
+        "same": same,
         "known": account.arrival,
         "arrival": arrival,
         "passed": _end(account.window),
         "end": _end(window),
         "metric": question.metrics,
     }
-    for statement in _NEAR:
+    for statement in (_touched(moved=same != LAST), *_NEAR):
         values = span | place(question.scope)
         cursor.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
-    touched, before = cursor.execute(_FOUND, {"known": account.arrival}).fetchone() or (False, False)
+    touched, before, named = cursor.execute(_FOUND, {"known": account.arrival}).fetchone() or (False, False, False)
     if touched:
         if before:
-            account.take(_read_few(cursor, account.question, account.window, Rows.near(account.arrival)), -1)
-        account.take(_read_few(cursor, question, window, Rows.near(arrival)), 1)
+            known = Rows.near(account.arrival)
+            account.take(_read_few(cursor, account.question, account.window, known, named=named), -1)
+        account.take(_read_few(cursor, question, window, Rows.near(arrival), named=named), 1)
     account.question, account.arrival, account.window = question, arrival, window
 
 
@@ -217,7 +219,7 @@ def forget(cursor: duckdb.DuckDBPyConnection, account: Account, before: int) -> 
         return True
     if touched > MOST_TAKEN_OUT * sum(units for units, _ in account.sizes.values()):
         return False
-    for statement in _NEAR[1:]:
+    for statement in _NEAR:
         cursor.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
     account.take(_read(cursor, question, account.window, Rows.near(known)), -1)
     account.take(_read(cursor, question, account.window, Rows.near(known, before)), 1)
@@ -244,37 +246,41 @@ SELECT who FROM metrics WHERE happened < $before AND arrival <= $arrival
                     WHERE project = $project AND environment = $environment AND flag = $flag))"""
 """Units of the flag of which something is about to be deleted."""
 
+_HERE = "project = $project AND environment = $environment AND flag = $flag"
+_WANTED = "project = $project AND environment = $environment AND (list_contains($metric, metric) OR flag = $flag)"
+_CAME = """
+SELECT who FROM exposures WHERE arrival > $known AND arrival <= $arrival AND happened < $end AND {here}
+UNION
+SELECT who FROM exposures WHERE happened >= $passed AND happened < $end AND arrival <= $arrival AND {here}
+UNION
+SELECT who FROM metrics WHERE arrival > $known AND arrival <= $arrival AND happened < $end AND {wanted}
+UNION
+SELECT who FROM metrics WHERE happened >= $passed AND happened < $end AND arrival <= $arrival AND {wanted}"""
+_MOVED = """
+UNION
+SELECT who FROM exposures WHERE revision > $same AND happened < $end AND arrival <= $arrival AND {here}
+UNION
+SELECT who FROM metrics WHERE revision > $same AND happened < $end AND arrival <= $arrival AND {here}"""
+
+
+def _touched(*, moved: bool) -> str:
+    """The statement that finds the units that are looked at again; `moved` where stages have ended or begun."""
+    found = (_CAME + _MOVED if moved else _CAME).format(here=_HERE, wanted=_WANTED)
+    return "CREATE OR REPLACE TEMP TABLE touched AS" + found
+
+
 _NEAR = (
-    """
-CREATE OR REPLACE TEMP TABLE touched AS
-SELECT who FROM exposures WHERE arrival > $known AND arrival <= $arrival AND happened < $end
-    AND project = $project AND environment = $environment AND flag = $flag
-UNION
-SELECT who FROM exposures WHERE happened >= $passed AND happened < $end AND arrival <= $arrival
-    AND project = $project AND environment = $environment AND flag = $flag
-UNION
-SELECT who FROM exposures WHERE revision > $same AND happened < $end AND arrival <= $arrival
-    AND project = $project AND environment = $environment AND flag = $flag
-UNION
-SELECT who FROM metrics WHERE revision > $same AND happened < $end AND arrival <= $arrival
-    AND project = $project AND environment = $environment AND flag = $flag
-UNION
-SELECT who FROM metrics WHERE arrival > $known AND arrival <= $arrival AND happened < $end
-    AND project = $project AND environment = $environment AND (list_contains($metric, metric) OR flag = $flag)
-UNION
-SELECT who FROM metrics WHERE happened >= $passed AND happened < $end AND arrival <= $arrival
-    AND project = $project AND environment = $environment AND (list_contains($metric, metric) OR flag = $flag)""",
     """
 CREATE OR REPLACE TEMP TABLE near_exposures AS
 WITH known AS MATERIALIZED (
     SELECT e.rowid AS place FROM exposures e SEMI JOIN touched USING (who) WHERE e.arrival <= $known
 ),
 near AS (
-    SELECT e.* FROM exposures e SEMI JOIN touched USING (who) WHERE e.arrival > $known
+    SELECT e.* FROM exposures e WHERE e.arrival > $known
     UNION ALL
     SELECT e.* FROM exposures e JOIN known ON e.rowid = known.place
 )
-SELECT e.* EXCLUDE (unit, unit_name, context) FROM near e
+SELECT e.who, e.happened, e.rule, e.revision, e.assigned, e.served, e.reason, e.arrival FROM near e
 WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag AND e.arrival <= $arrival""",
     """
 CREATE OR REPLACE TEMP TABLE near_metrics AS
@@ -282,21 +288,25 @@ WITH known AS MATERIALIZED (
     SELECT e.rowid AS place FROM metrics e SEMI JOIN touched USING (who) WHERE e.arrival <= $known
 ),
 near AS (
-    SELECT e.* FROM metrics e SEMI JOIN touched USING (who) WHERE e.arrival > $known
+    SELECT e.* FROM metrics e WHERE e.arrival > $known
     UNION ALL
     SELECT e.* FROM metrics e JOIN known ON e.rowid = known.place
 )
-SELECT e.* EXCLUDE (unit, attributes) FROM near e
+SELECT e.who, e.happened, e.metric, e.value, e.flag, e.variation, e.rule, e.revision, e.arrival,
+       e.unit_name = 'observation' AS nobody
+FROM near e
 WHERE e.project = $project AND e.environment = $environment AND e.arrival <= $arrival
     AND (list_contains($metric, e.metric) OR e.flag = $flag)""",
 )
-"""Of everything known, `who` alone is read to find the rows of a few units; texts are read of those rows."""
+"""Of everything known, `who` alone is read to find the rows of a few units; of what is new, all of the flag's is taken:
+what is none of these units lies in the future, where no question looks. Texts are copied where they are asked for."""
 
 
 _FOUND = """
 SELECT EXISTS (FROM touched),
        EXISTS (SELECT 1 FROM near_exposures WHERE arrival <= $known UNION ALL
-               SELECT 1 FROM near_metrics WHERE arrival <= $known)"""
+               SELECT 1 FROM near_metrics WHERE arrival <= $known),
+       EXISTS (SELECT 1 FROM near_metrics WHERE variation IS NOT NULL AND NOT nobody)"""
 
 
 def _read(
@@ -311,8 +321,10 @@ def _read(
     return Reading(sizes, measured, counts, ratios.measure(cursor, question.scope, question.guardrails, window, rows))
 
 
-def _read_few(cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows) -> Reading:
-    """The same of few rows, in fewer statements."""
-    members.by_plans(cursor, question.scope, question.split, window, rows=rows)
+def _read_few(
+    cursor: duckdb.DuckDBPyConnection, question: Question, window: Window, rows: Rows, *, named: bool
+) -> Reading:
+    """The same of few rows, in fewer and shorter statements; `named` where metric events name their variation."""
+    members.by_plans(cursor, question.scope, question.split, window, rows=rows, named=named)
     found = arms.measure_at_once(cursor, question.scope, question.guardrails, window, rows, FINENESS)
     return Reading(*found, ratios.measure(cursor, question.scope, question.guardrails, window, rows))

@@ -102,14 +102,7 @@ seen AS (
 ),
 met AS (
     SELECT * FROM seen
-    UNION ALL
-    SELECT e.who, e.happened, e.revision, e.variation, e.variation, plans.stage, NULL
-    FROM {metrics} e
-    JOIN plans ON e.rule IS NOT DISTINCT FROM plans.rule
-        AND e.revision BETWEEN plans.first_revision AND plans.last_revision
-    ANTI JOIN seen ON seen.who = e.who
-    WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag
-        AND e.variation IS NOT NULL AND e.unit_name <> 'observation' AND e.happened >= $since AND e.happened < $until
+    {named}
 ),
 entries AS (
     SELECT who, min({{'happened': happened, 'revision': revision, 'stage': stage, 'assigned': assigned}}) AS entry,
@@ -130,6 +123,16 @@ stays AS (
 SELECT who, stage, assigned, entered, left_at, stays.context, candidate, rule, first_revision, last_revision,
        coalesce(fell_at < left_at, false) AS fell, NULL::VARCHAR AS cohort
 FROM stays JOIN arm_of USING (stage, assigned) JOIN plans USING (stage)"""
+
+_NAMED = """UNION ALL
+    SELECT e.who, e.happened, e.revision, e.variation, e.variation, plans.stage, NULL
+    FROM {metrics} e
+    JOIN plans ON e.rule IS NOT DISTINCT FROM plans.rule
+        AND e.revision BETWEEN plans.first_revision AND plans.last_revision
+    ANTI JOIN seen ON seen.who = e.who
+    WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag
+        AND e.variation IS NOT NULL AND e.unit_name <> 'observation' AND e.happened >= $since AND e.happened < $until"""
+"""What metric events that name flag, variation and revision themselves stand for."""
 
 _BY_PLANS = "CREATE OR REPLACE TEMP TABLE {made} AS" + _STAYS
 
@@ -179,7 +182,12 @@ class Rows(msgspec.Struct, frozen=True):
     def near(cls, arrival: int, since: int = FIRST) -> Rows:
         """The same of the units that are looked at again; what happened from a moment on."""
         which = f"WHERE arrival <= {arrival:d} AND happened >= {since:d}"
-        return cls(*(f"(SELECT * FROM {table} {which})" for table in ("near_exposures", "near_metrics")))  # noqa: S608 - numbers
+        here = "$project::VARCHAR AS project, $environment::VARCHAR AS environment"
+        unit = "CASE WHEN nobody THEN 'observation' ELSE '' END AS unit_name"
+        return cls(
+            f"(SELECT *, {here}, $flag::VARCHAR AS flag FROM near_exposures {which})",  # noqa: S608 - numbers
+            f"(SELECT *, {here}, {unit} FROM near_metrics {which})",  # noqa: S608 - numbers
+        )
 
     def but_members(self) -> Rows:
         """The same without those of units that are in `members`."""
@@ -204,10 +212,15 @@ def by_plans(
     *,
     contexts: bool = False,
     rows: Rows = EVERYTHING,
+    named: bool = True,
 ) -> None:
-    """Fill `members` with the units of both arms of every plan; with `contexts`, `everyone`, to be cut by cohort."""
+    """Fill `members` with the units of both arms of every plan; with `contexts`, `everyone`, to be cut by cohort.
+
+    `named` is False where it is known that no metric event names its variation itself: a shorter statement then.
+    """
     made, context = ("everyone", "e.context") if contexts else ("members", "NULL::VARCHAR")
-    statement = rows.over(_BY_PLANS, made=made, context=context, drawn=DRAWN)
+    self_named = rows.over(_NAMED) if named else ""
+    statement = rows.over(_BY_PLANS, made=made, context=context, drawn=DRAWN, named=self_named)
     cursor.execute(statement, place(scope) | window_values(window) | split.values())
 
 
@@ -215,7 +228,9 @@ def by_plans_of_all(cursor: duckdb.DuckDBPyConnection, scope: Scope, split: Spli
     """Fill `members` as `by_plans` does, several times as fast where most units stayed in one arm of one stage."""
     values = place(scope) | window_values(window) | split.values()
     cursor.execute(rows.over(_STEADY, drawn=DRAWN), values)
-    cursor.execute(rows.but_members().over(_UNSTEADY, context="NULL::VARCHAR", drawn=DRAWN), values)
+    left = rows.but_members()
+    statement = left.over(_UNSTEADY, context="NULL::VARCHAR", drawn=DRAWN, named=left.over(_NAMED))
+    cursor.execute(statement, values)
 
 
 _BY_COHORT = """
