@@ -543,7 +543,7 @@ def _rate(found: Outcome) -> str:
 
 def false_alarms(runs: int, seed: int, real: Array | None) -> tuple[list[str], bool]:
     """The false-alarm table of single situations; whether every method passed and every control failed."""
-    from benchmarks import ratios  # which reads this module
+    from benchmarks import limits, ratios  # which read this module
 
     lines = ["| nothing true to find | method | false alarms | surely (99 %) | instead |", "|---|---|---|---|---|"]
     good = True
@@ -563,6 +563,9 @@ def false_alarms(runs: int, seed: int, real: Array | None) -> tuple[list[str], b
         tell(cell.name, cell.method, found[cell.method], {name: found[name] for name in cell.controls})
     users, requests = (clustered(np.random.default_rng(seed), runs, 2000, 5, by_user=each) for each in (True, False))
     tell("a user sends five alike requests, one number a user", "mean", users, {"as units": requests})
+    for number, several in enumerate(limits.CELLS):
+        found = limits.run_all(several, runs=runs, seed=seed + 3000 + number)
+        tell(several.name, several.method, found[several.method], {name: found[name] for name in several.controls})
     for number, each in enumerate(ratios.CELLS):
         found = ratios.run_all(each, runs=runs, seed=seed + 1000 + number)
         tell(each.name, each.method, found[each.method], {name: found[name] for name in each.controls})
@@ -598,8 +601,25 @@ def delays(runs: int, seed: int) -> tuple[list[str], bool]:
         )
         lines.append(f"| {name} | {shown} |")
         print(lines[-1], flush=True)
+    limit_lines, limits_quick = delays_at_limits(runs, seed)
     ratio_lines, ratios_quick = delays_of_ratios(runs, seed)
-    return [*lines, *ratio_lines], good and ratios_quick
+    return [*lines, *limit_lines, *ratio_lines], good and limits_quick and ratios_quick
+
+
+def delays_at_limits(runs: int, seed: int) -> tuple[list[str], bool]:
+    """The rows of a tail at five limits in that table, in the column of the test that they use."""
+    from benchmarks import limits
+
+    lines, good = [], True
+    for name, values in limits.EFFECTS:
+        cell = limits.LimitsCell(name, values=values, per_look=80)
+        found = limits.run_all(cell, runs=runs, seed=seed)[cell.method]
+        slow = found.delay(0.5) > 1.3 * limits.LONGEST[name]
+        good &= not slow
+        mark = "**TOO LONG** " if slow else ""
+        lines.append(f"| {name} | | {mark}{found.delay(0.5):,.0f} ({found.delay(0.9):,.0f}) |")
+        print(lines[-1], flush=True)
+    return lines, good
 
 
 def delays_of_ratios(runs: int, seed: int) -> tuple[list[str], bool]:

@@ -45,7 +45,10 @@ def flag(**changes: Any) -> dict[str, Any]:
         lines=[INTERNAL, line("plan in pro, enterprise: 10 % reranker_v2"), OTHERWISE],
         approvers=["support_ai_platform_owner"],
         guardrails=[
-            m.GuardrailView(key="latency_p95", metric="latency", kind="tail", limit=2500, unit_label="ms", margin=0.25),
+            m.GuardrailView(
+                key="latency_p95", metric="latency", kind="tail", limit=2500, unit_label="ms", margin=0.25,
+                other_limits=(800, 9000),
+            ),
             m.GuardrailView(
                 key="cost_per_answer", metric="cost", denominator="answers", kind="ratio", limit=2, unit_label="ct",
                 margin=0.25,

@@ -282,6 +282,14 @@ def since_any_stage(logs: Sequence[ArrayLike]) -> Array:
     return mixed
 
 
+def average(logs: Sequence[float]) -> float:
+    """The logarithm of the mean of e-values, from their logarithms: their mean is an e-value too, unlike their product.
+
+    Source: Vovk and Wang, E-values: calibration, combination and applications, Annals of Statistics 2021.
+    """
+    return float(np.logaddexp.reduce(logs) - math.log(len(logs)))
+
+
 # ---------------------------------------------------------------- intervals and error budget
 
 Test = Callable[[float], float]

@@ -115,7 +115,8 @@ class Asked(Record, frozen=True, kw_only=True):
 class Glance(Record, frozen=True, kw_only=True):
     """What a metric was, roughly, of the units that one rule of a flag first assigned one variation in a window.
 
-    `units` have the metric, `failures` of them failed; `mean` and sample `variance` are over one number a unit.
+    `units` have the metric, `failures` of them failed, past `failing`; `mean` and sample `variance` are over one number
+    a unit.
     """
 
     flag: str
@@ -126,6 +127,7 @@ class Glance(Record, frozen=True, kw_only=True):
     failures: int
     mean: float
     variance: float
+    failing: float = 0.0
 
 
 class Traffic(Record, frozen=True, kw_only=True):

@@ -22,6 +22,9 @@ TEN = StagePlan(rule="pro-10", first_revision=18, last_revision=18, shares={"rer
 HALF = StagePlan(rule="pro-10", first_revision=19, shares={"reranker": 50_000, "baseline": 50_000})
 GUARDRAILS = (
     Guardrail(key="p95", metric="latency", kind=GuardrailKind.TAIL, limit=100, quantile=0.5),
+    Guardrail(
+        key="anywhere", metric="latency", kind=GuardrailKind.TAIL, limit=100, other_limits=(-1, 0.5, 1e9), quantile=0.9
+    ),
     Guardrail(key="mean", metric="latency", kind=GuardrailKind.MEAN, limit=100),
     Guardrail(key="right", metric="right", kind=GuardrailKind.RATE, limit=0.5, worse=Worse.LOWER),
     Guardrail(key="each", metric="latency", denominator="right", kind=GuardrailKind.RATIO, limit=100),

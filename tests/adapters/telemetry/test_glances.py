@@ -22,7 +22,7 @@ def store(any_store: Telemetry) -> Telemetry:
 
 
 def glance(flag: str, assigned: str, units: int, failures: int, mean: float, **more: object) -> Glance:
-    fields: dict[str, object] = {"rule": "pro-10", "guardrail": "slow", "variance": 0.0} | more
+    fields: dict[str, object] = {"rule": "pro-10", "guardrail": "slow", "variance": 0.0, "failing": 100.0} | more
     return Glance(flag=flag, assigned=assigned, units=units, failures=failures, mean=mean, **fields)  # type: ignore[arg-type]
 
 
@@ -54,11 +54,18 @@ def test_one_look_tells_of_every_flag_what_its_units_metrics_were(sender: Sender
     assert store.glances(HERE, asked, window=HOUR) == (
         glance("profile", "baseline", 2, 0, 20, variance=200.0),
         glance("profile", "reranker", 1, 1, 200),
-        glance("banner", "on", 1, 1, 10, rule=None, guardrail="fast"),
+        glance("banner", "on", 1, 1, 10, rule=None, guardrail="fast", failing=20.0),
     )
     assert store.glances(HERE, [], window=HOUR) == ()
     assert store.glances(HERE, asked, window=Window(since=at(5000))) == ()
     assert store.glances(Scope(project="support", environment="staging"), asked, window=HOUR) == ()
+
+
+def test_each_limit_of_a_guardrail_is_a_glance_of_its_own(sender: Sender, store: Telemetry) -> None:
+    sender.send([met("a", "reranker", 10), met("b", "reranker", 10)], [measured("a", 150, 20), measured("b", 900, 20)])
+    asked = [Asked(flag="profile", guardrail="slow", metric="latency", failing=limit) for limit in (100, 500)]
+    found = store.glances(HERE, asked, window=HOUR)
+    assert [(each.failing, each.units, each.failures) for each in found] == [(100.0, 2, 2), (500.0, 2, 1)]
 
 
 def test_who_met_what_is_counted_for_every_flag(sender: Sender, store: Telemetry) -> None:

@@ -79,6 +79,7 @@ CASES = {
     "another weight": guarded(WIDENS, "weight", weight=2.0),
     "another metric": guarded(WIDENS, "metric", metric="other"),
     "another denominator": guarded(WIDENS, "`cost` is loosened: denominator", of=RATIO, denominator="calls"),
+    "one limit more": guarded(WIDENS, "`latency` is loosened: other_limits", other_limits=(400,)),
     "another direction": guarded(WIDENS, "worse", worse=Worse.LOWER),
     "another title": guarded(NEITHER, title="p95 latency"),
     "upkeep later": edited(WIDENS, "variation:on", upkeep={"variation:on": Upkeep(owner="ann", review_date=LATE)}),

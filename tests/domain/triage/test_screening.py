@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +81,20 @@ def test_only_a_flag_whose_two_arms_are_met_is_glanced_at() -> None:
     assert [(each.flag, each.metric, each.failing, each.higher) for each in questions] == [
         ("both", "answer_latency", 4.0, True)
     ]
+
+
+def test_a_tail_is_glanced_at_past_each_of_its_limits_and_the_worst_of_them_counts() -> None:
+    several = msgspec.structs.replace(LATENCY, other_limits=(1.0, 30.0))
+    held, exposed = state(control("f", guardrails=[several], **SPLIT)), {"f": met("baseline", "reranker_v2")}
+    assert [each.failing for each in asked(held, exposed)] == [4.0, 1.0, 30.0]
+    counts = {4.0: (100, 100), 1.0: (600, 600), 30.0: (40, 5)}
+    found = {
+        limit: [msgspec.structs.replace(each, failing=limit) for each in glanced("f", *failures)]
+        for limit, failures in counts.items()
+    }
+    alone = {limit: screening.shifts(held, glances, exposed)["f"] for limit, glances in found.items()}
+    together = screening.shifts(held, [each for glances in found.values() for each in glances], exposed)["f"]
+    assert together == max(alone.values()) == alone[30.0] > 4
 
 
 def test_a_mean_that_must_not_fall_and_units_that_fall_back_shift_as_well() -> None:

@@ -514,6 +514,7 @@ export interface GuardrailView {
   margin: number;
   denominator: string;
   query: string;
+  other_limits: tuple;
 }
 
 /** One line of a flag's targeting in words. `marker` is `same`, `removed` or `added`. */

@@ -19,7 +19,7 @@ from twokey.adapters.telemetry import members, ratios
 from twokey.adapters.telemetry.events import EVENTS, Key
 from twokey.adapters.telemetry.members import EVERYTHING, Rows, Split, Values, place, window_values
 from twokey.adapters.telemetry.ratios import rounded
-from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms, Worse
+from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, StageArms, Worse, each_alone, together
 from twokey.domain.telemetry import CohortContrast, Scope, Window
 
 Measured = tuple[int, int, float, float]
@@ -167,6 +167,12 @@ def _measure(
     cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrails: Sequence[Guardrail], window: Window
 ) -> list[dict[Key, ArmFigures]]:
     """Figures by cohort, stage and arm of each guardrail, for the units in `members`."""
+    return together(guardrails, _measure_alone(cursor, scope, each_alone(guardrails), window))
+
+
+def _measure_alone(
+    cursor: duckdb.DuckDBPyConnection, scope: Scope, guardrails: Sequence[Guardrail], window: Window
+) -> list[dict[Key, ArmFigures]]:
     sizes, measured = measure(cursor, scope, guardrails, window, EVERYTHING, "any_value(cohort)")
     pairs = ratios.measure(cursor, scope, guardrails, window, EVERYTHING, "any_value(cohort)")
     where = place(scope) | window_values(window)

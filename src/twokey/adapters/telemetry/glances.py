@@ -85,6 +85,7 @@ def glance(asked: Asked, row: Sequence[Any]) -> Glance:
         failures=failures,
         mean=mean,
         variance=variance,
+        failing=asked.failing,
     )
 
 

@@ -25,7 +25,15 @@ from twokey.adapters.telemetry.events import Key
 from twokey.adapters.telemetry.members import Rows, Split, Values, place
 from twokey.adapters.telemetry.schema import LAST, micros
 from twokey.adapters.telemetry.sums import Products, Sums
-from twokey.domain.guardrail import METHOD_VERSION, ArmFigures, Guardrail, GuardrailKind, StageArms
+from twokey.domain.guardrail import (
+    METHOD_VERSION,
+    ArmFigures,
+    Guardrail,
+    GuardrailKind,
+    StageArms,
+    each_alone,
+    together,
+)
 from twokey.domain.telemetry import Scope, Window
 
 MOST_TAKEN_OUT = 0.5
@@ -83,10 +91,11 @@ class Account(msgspec.Struct):
 
     def figures(self, guardrails: Sequence[Guardrail], split: Split) -> tuple[tuple[StageArms, ...], ...]:
         """Both arms of each plan, for each guardrail."""
-        return tuple(
-            arms.staged(split, None, {key: self._arm(number, each, key) for key in self.sizes})
-            for number, each in enumerate(guardrails)
-        )
+        alone = [
+            {key: self._arm(number, each, key) for key in self.sizes}
+            for number, each in enumerate(each_alone(guardrails))
+        ]
+        return tuple(arms.staged(split, None, found) for found in together(guardrails, alone))
 
     def _arm(self, number: int, guardrail: Guardrail, key: Key) -> ArmFigures:
         units, fell = self.sizes[key]
@@ -138,6 +147,11 @@ class Question(msgspec.Struct, frozen=True):
         return msgspec.msgpack.encode((self.line, self.split.plans))
 
     @property
+    def alone(self) -> tuple[Guardrail, ...]:
+        """What is measured: its guardrails, each at one limit."""
+        return each_alone(self.guardrails)
+
+    @property
     def metrics(self) -> list[str]:
         """Every metric whose events count."""
         return [name for each in self.guardrails for name in (each.metric, each.denominator) if name]
@@ -150,7 +164,7 @@ class Question(msgspec.Struct, frozen=True):
         """
         told = [
             (each.metric, each.denominator, each.kind, float(arms.threshold(each)), each.worse, float(each.quantile))
-            for each in self.guardrails
+            for each in self.alone
         ]
         return msgspec.msgpack.encode((METHOD_VERSION, self.scope, told, self.split.baseline, self.split.candidate))
 
@@ -315,10 +329,11 @@ def _read(
     """What these rows say. Of everything, units are gathered in two steps: faster there, and slower for a few."""
     gather = members.by_plans_of_all if everything else members.by_plans
     gather(cursor, question.scope, question.split, window, rows=rows)
-    sizes, measured = arms.measure(cursor, question.scope, question.guardrails, window, rows)
-    tails = [(n, each) for n, each in enumerate(question.guardrails) if each.kind is GuardrailKind.TAIL]
+    alone = question.alone
+    sizes, measured = arms.measure(cursor, question.scope, alone, window, rows)
+    tails = [(n, each) for n, each in enumerate(alone) if each.kind is GuardrailKind.TAIL]
     counts = arms.buckets(cursor, question.scope, tails, window, rows, FINENESS)
-    return Reading(sizes, measured, counts, ratios.measure(cursor, question.scope, question.guardrails, window, rows))
+    return Reading(sizes, measured, counts, ratios.measure(cursor, question.scope, alone, window, rows))
 
 
 def _read_few(
@@ -326,5 +341,5 @@ def _read_few(
 ) -> Reading:
     """The same of few rows, in fewer and shorter statements; `named` where metric events name their variation."""
     members.by_plans(cursor, question.scope, question.split, window, rows=rows, named=named)
-    found = arms.measure_at_once(cursor, question.scope, question.guardrails, window, rows, FINENESS)
-    return Reading(*found, ratios.measure(cursor, question.scope, question.guardrails, window, rows))
+    found = arms.measure_at_once(cursor, question.scope, question.alone, window, rows, FINENESS)
+    return Reading(*found, ratios.measure(cursor, question.scope, question.alone, window, rows))

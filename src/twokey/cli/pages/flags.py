@@ -85,9 +85,11 @@ def _guardrail(guardrail: View) -> str:
     if guardrail["query"]:
         return f"{guardrail['key']}: {guardrail['query']}, limit {guardrail['limit']:g}{unit}, against the limit alone"
     per = f" to {guardrail['denominator']}" if guardrail["denominator"] else ""
+    others = ", ".join(f"{each:g}" for each in guardrail["other_limits"])
+    also = f" (and {others})" if others else ""
     return (
-        f"{guardrail['key']}: {guardrail['kind']} of {guardrail['metric']}{per}, limit {guardrail['limit']:g}{unit}, "
-        f"margin {guardrail['margin'] * 100:g} % against the baseline"
+        f"{guardrail['key']}: {guardrail['kind']} of {guardrail['metric']}{per}, "
+        f"limit {guardrail['limit']:g}{unit}{also}, margin {guardrail['margin'] * 100:g} % against the baseline"
     )
 
 

@@ -6,6 +6,7 @@ Rules kept here:
 - `breached` needs harm beyond the margin, `holding` needs such harm excluded, each at `alpha` over all looks together;
 - counts may show a breach before `minimum_units` (their test is exact at any size), a mean or a ratio may not;
 - a ratio whose denominator is zero or too near to it, in any stage with enough units, is judged by nobody;
+- a tail of several limits is breached by the mean of their e-values, and holds where it holds at each of them;
 - a candidate that is often assigned and not served is never `holding`.
 
 Methods and their limits: `twokey.domain.statistics`.
@@ -31,9 +32,10 @@ from twokey.domain.guardrail.model import (
     VerdictStatus,
     Worse,
 )
-from twokey.domain.guardrail.summary import Summary, summarise, told_units
+from twokey.domain.guardrail.summary import Summary, failures_by_limit, summarise, told_units
 from twokey.domain.statistics import (
     Means,
+    average,
     harm_in_counts,
     harm_in_means,
     interval,
@@ -75,11 +77,12 @@ _Count = Callable[[ArmFigures], int]
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """Log e-values for harm and against it, and the ratio's interval."""
+    """Log e-values for harm and against it, the ratio's interval, and the number of the limit that shows most harm."""
 
     harm: float
     no_harm: float
     interval: tuple[float | None, float | None] | None = None
+    worst: int = 0
 
 
 def judge(
@@ -102,19 +105,20 @@ def judge(
         kind=guardrail.kind,
         status=STATUS.get(reason, VerdictStatus.CANNOT_JUDGE),
         reason=reason,
-        sentence=_sentence(guardrail, reason, summary, fallback_limit),
+        sentence=_sentence(guardrail, reason, summary, evidence, fallback_limit),
         e_value=None if evidence is None else e_value(evidence.harm),
         interval=None if evidence is None else evidence.interval,
         alpha=alpha,
         margin=guardrail.margin,
         limit=guardrail.limit,
+        other_limits=guardrail.other_limits,
         stages=tuple(stages),
         candidate_value=summary.candidate_value,
         baseline_value=summary.baseline_value,
         candidate_units=summary.candidate_units,
         baseline_units=summary.baseline_units,
         fallback_share=summary.fallback_share,
-        method=METHODS[guardrail.kind],
+        method=METHODS[guardrail.kind] + (", averaged over several limits" if guardrail.other_limits else ""),
     )
 
 
@@ -140,9 +144,11 @@ def _comparable(summary: Summary) -> bool:
     return summary.candidate_joined > 0 and summary.baseline_joined > 0 and all(map(math.isfinite, figures))
 
 
-def _sentence(guardrail: Guardrail, reason: VerdictReason, summary: Summary, fallback_limit: float) -> str:
+def _sentence(
+    guardrail: Guardrail, reason: VerdictReason, summary: Summary, evidence: Evidence | None, fallback_limit: float
+) -> str:
     if reason in STATUS:
-        return sentences.compared(guardrail, reason, summary)
+        return sentences.compared(guardrail, reason, summary, evidence.worst if evidence else 0)
     return sentences.unjudged(guardrail, reason, summary, fallback_limit)
 
 
@@ -206,7 +212,15 @@ def _mismatch(summary: Summary, count: _Count, tolerance: float) -> bool:
 def _weigh(guardrail: Guardrail, summary: Summary, alpha: float) -> Evidence:
     if guardrail.kind.is_averaged:
         return _weigh_means(guardrail, summary, alpha)
-    ours, theirs, shares = _counts(summary, lambda arm: arm.failures)
+    found = [_weigh_counts(guardrail, summary, count, alpha) for count in failures_by_limit(guardrail)]
+    worst = max(range(len(found)), key=lambda number: found[number].harm)
+    # Each is an e-process, so their mean is one too; harm is excluded where it is excluded at every limit.
+    harm = average([each.harm for each in found])
+    return Evidence(harm, min(each.no_harm for each in found), found[0].interval, worst)
+
+
+def _weigh_counts(guardrail: Guardrail, summary: Summary, count: _Count, alpha: float) -> Evidence:
+    ours, theirs, shares = _counts(summary, count)
 
     def above(ratio: float, since: int = 0) -> float:
         return float(harm_in_counts(ours[since:], theirs[since:], shares[since:], ratio))

@@ -8,6 +8,7 @@ Rules kept here:
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import msgspec
@@ -20,6 +21,9 @@ METHOD_VERSION = "twokey-evidence-4"
 
 DEFAULT_ALPHA = 0.05
 """False-alarm probability over a whole rollout, all guardrails of a flag together, however often they are looked at."""
+
+MOST_LIMITS = 5
+"""Thresholds of one tail, its own `limit` among them."""
 
 MOST_QUERY = 4_000
 """Characters of a query."""
@@ -61,6 +65,9 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     `margin` is relative: 0.25 tolerates a candidate figure a quarter worse than the baseline's. `quantile` names the
     figure a tail displays (0.95 reads "p95"), and 1 - quantile is the share of units that may pass the limit.
 
+    `other_limits` are further thresholds of a tail, so that a change anywhere in the distribution is seen and not only
+    around `limit`: harm is judged over all of them together, and excluded only where it is excluded at each.
+
     `denominator` is the metric that a ratio divides by: cost (`metric`) per answer, errors per call. A unit has the sum
     of its events of each; without one of the denominator's it tells nothing.
 
@@ -82,6 +89,7 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     worse: Worse = Worse.HIGHER
     denominator: str = ""
     query: str = ""
+    other_limits: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -107,12 +115,17 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 def _check(guardrail: Guardrail) -> None:
     share = guardrail.kind in (GuardrailKind.RATE, GuardrailKind.FALLBACK)
     ratio = guardrail.kind is GuardrailKind.RATIO
+    tail, all_limits = guardrail.kind is GuardrailKind.TAIL, (guardrail.limit, *guardrail.other_limits)
     falling_mean = guardrail.kind.is_averaged and guardrail.worse is Worse.LOWER
     for field, good, accepted in (
         ("key", bool(guardrail.key), "a name"),
         ("metric", bool(guardrail.metric), "the name of a metric"),
         ("limit", -float("inf") < guardrail.limit < float("inf"), "a finite number"),
         ("limit", not share or 0 < guardrail.limit < 1, "a share between 0 and 1, such as 0.05 for 5 %"),
+        ("other_limits", not guardrail.other_limits or tail, "empty, unless the kind is `tail`"),
+        ("other_limits", all(map(math.isfinite, guardrail.other_limits)), "finite numbers"),
+        ("other_limits", len(set(all_limits)) == len(all_limits), "each once, and none of them the `limit` itself"),
+        ("other_limits", len(all_limits) <= MOST_LIMITS, f"{MOST_LIMITS - 1} beside `limit` at most"),
         ("margin", 0 < guardrail.margin <= 10, "a relative tolerance above 0, such as 0.25"),
         ("margin", guardrail.margin < 1 or not falling_mean, "below 1, where a mean or a ratio must not fall"),
         ("quantile", 0.5 <= guardrail.quantile < 1, "0.5 up to, not including, 1"),
@@ -145,9 +158,9 @@ def fallback_guardrail(limit: float = FALLBACK_LIMIT) -> Guardrail:
 class ArmFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one arm showed in one stage. `units` were exposed, `joined_units` of them have the metric.
 
-    `failures` counts joined units that failed, `mean` and `variance` (sample) are over one number per joined unit; of a
-    ratio they are what `paired` makes of its `pair`. `quantile_value` is for display, `served_other` counts units that
-    were assigned here and served something else.
+    `failures` counts joined units that failed, `failures_at` the same for each other limit of a tail. `mean` and
+    `variance` (sample) are over one number per joined unit; of a ratio they are what `paired` makes of its `pair`.
+    `quantile_value` is for display, `served_other` counts units that were assigned here and served something else.
     """
 
     units: int = 0
@@ -158,6 +171,7 @@ class ArmFigures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quantile_value: float | None = None
     served_other: int = 0
     pair: Pair | None = None
+    failures_at: tuple[int, ...] = ()
 
     @property
     def tells(self) -> bool:
@@ -231,6 +245,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     alpha: float
     margin: float
     limit: float
+    other_limits: tuple[float, ...] = ()
     stages: tuple[StageArms, ...] = ()
     candidate_value: float | None = None
     baseline_value: float | None = None

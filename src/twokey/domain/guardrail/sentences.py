@@ -38,23 +38,35 @@ _MEANING = {
 }
 
 
-def compared(guardrail: Guardrail, reason: VerdictReason, summary: Summary) -> str:
-    """The sentence of a comparison between living arms that could be made."""
+def compared(guardrail: Guardrail, reason: VerdictReason, summary: Summary, worst: int = 0) -> str:
+    """The sentence of a comparison between living arms that could be made.
+
+    `worst` is the number of the limit that shows most harm, 0 for the guardrail's own.
+    """
     meaning = _MEANING[reason].format(margin=percent(guardrail.margin))
     ours, theirs = shown(guardrail, summary.candidate_value), shown(guardrail, summary.baseline_value)
-    limit, failing = shown(guardrail, guardrail.limit), _failing(guardrail, summary)
+    limit, failing = shown(guardrail, guardrail.limit), _failing(guardrail, summary, worst)
     return (
         f"{guardrail.name}: {ours} on the candidate, {theirs} on the baseline (limit {limit}){failing}; "
         f"{meaning} ({summary.candidate_joined:,} and {summary.baseline_joined:,} units)"
     )
 
 
-def _failing(guardrail: Guardrail, summary: Summary) -> str:
+def _failing(guardrail: Guardrail, summary: Summary, worst: int) -> str:
     if guardrail.kind is not GuardrailKind.TAIL:
         return ""
     side = "above" if guardrail.worse is Worse.HIGHER else "below"
-    ours, theirs = percent(summary.candidate_failing), percent(summary.baseline_failing)
-    return f", {ours} against {theirs} of units {side} it"
+
+    def shares(number: int) -> str:
+        return f"{percent(summary.candidate_failing[number])} against {percent(summary.baseline_failing[number])}"
+
+    found = f", {shares(0)} of units {side} it"
+    if not guardrail.other_limits:
+        return found
+    if not worst:
+        return f"{found}, the most of its {1 + len(guardrail.other_limits)} limits"
+    elsewhere = shown(guardrail, guardrail.other_limits[worst - 1])
+    return f"{found}; most at {elsewhere}, {shares(worst)} {side} it"
 
 
 def unjudged(guardrail: Guardrail, reason: VerdictReason, summary: Summary, fallback_limit: float) -> str:

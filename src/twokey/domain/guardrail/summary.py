@@ -18,7 +18,10 @@ _Value = Callable[[ArmFigures], float | None]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Totals and displayed values over the stages in which both arms were planned."""
+    """Totals and displayed values over the stages in which both arms were planned.
+
+    The failing shares are those past each limit of the guardrail, its own `limit` first.
+    """
 
     stages: tuple[StageArms, ...]
     candidate_units: int
@@ -27,8 +30,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     baseline_joined: int
     candidate_value: float | None
     baseline_value: float | None
-    candidate_failing: float
-    baseline_failing: float
+    candidate_failing: tuple[float, ...]
+    baseline_failing: tuple[float, ...]
     fallback_share: float
 
     @property
@@ -61,8 +64,8 @@ def summarise(guardrail: Guardrail, stages: Sequence[StageArms]) -> Summary:
         baseline_joined=sum(arm.joined_units for arm in theirs),
         candidate_value=_weighted(ours, weights, lambda arm: value(guardrail, arm)),
         baseline_value=_weighted(theirs, weights, lambda arm: value(guardrail, arm)),
-        candidate_failing=_weighted(ours, weights, failing) or 0.0,
-        baseline_failing=_weighted(theirs, weights, failing) or 0.0,
+        candidate_failing=tuple(_weighted(ours, weights, share) or 0.0 for share in _failing(guardrail)),
+        baseline_failing=tuple(_weighted(theirs, weights, share) or 0.0 for share in _failing(guardrail)),
         fallback_share=sum(arm.served_other for arm in ours) / candidate_units if candidate_units else 0.0,
     )
 
@@ -73,9 +76,30 @@ def told_units(stages: Sequence[StageArms]) -> int:
     return min(sum(each.candidate.joined_units for each in told), sum(each.baseline.joined_units for each in told))
 
 
-def failing(arm: ArmFigures) -> float | None:
-    """Share of joined units that failed."""
-    return arm.failures / arm.joined_units if arm.joined_units else None
+def failures_by_limit(guardrail: Guardrail) -> list[Callable[[ArmFigures], int]]:
+    """What counts an arm's failures past each limit of the guardrail, its own `limit` first.
+
+    Raises ValueError for an arm whose failures past the others were not measured.
+    """
+
+    def past(number: int) -> Callable[[ArmFigures], int]:
+        def counted(arm: ArmFigures) -> int:
+            if arm.joined_units and len(arm.failures_at) != len(guardrail.other_limits):
+                raise ValueError(f"{guardrail.key}: measured at {len(arm.failures_at)} other limits of its own")
+            return arm.failures_at[number] if arm.failures_at else 0
+
+        return counted
+
+    return [lambda arm: arm.failures, *(past(number) for number in range(len(guardrail.other_limits)))]
+
+
+def _failing(guardrail: Guardrail) -> list[_Value]:
+    """Shares of joined units that failed, by limit."""
+
+    def share(count: Callable[[ArmFigures], int]) -> _Value:
+        return lambda arm: count(arm) / arm.joined_units if arm.joined_units else None
+
+    return [share(count) for count in failures_by_limit(guardrail)]
 
 
 def value(guardrail: Guardrail, arm: ArmFigures) -> float | None:

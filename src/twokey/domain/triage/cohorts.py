@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -176,6 +177,9 @@ def subtract(whole: ArmFigures, part: ArmFigures) -> ArmFigures:
         units=max(0, whole.units - part.units),
         joined_units=max(0, units),
         failures=max(0, whole.failures - part.failures),
+        failures_at=tuple(
+            max(0, all_of - some) for all_of, some in zip_longest(whole.failures_at, part.failures_at, fillvalue=0)
+        ),
         mean=mean,
         variance=variance,
         served_other=max(0, whole.served_other - part.served_other),

@@ -18,7 +18,7 @@ from datetime import datetime
 import msgspec
 
 from twokey.domain.control import Control, State
-from twokey.domain.guardrail import Guardrail, GuardrailKind, Worse
+from twokey.domain.guardrail import Guardrail, GuardrailKind, Worse, each_alone
 from twokey.domain.signal import Signal
 from twokey.domain.telemetry import Asked, ExposureCount, Glance
 
@@ -62,7 +62,9 @@ def comparing(control: Control) -> tuple[Guardrail, ...]:
 
 
 def asked(state: State, exposed: Exposed) -> tuple[Asked, ...]:
-    """What to glance at: every guardrail with a metric, of every live control whose both arms are met."""
+    """What to glance at: every guardrail with a metric, at each of its limits, of every live control both of whose
+    arms are met.
+    """
     return tuple(
         Asked(
             flag=control.key,
@@ -74,7 +76,7 @@ def asked(state: State, exposed: Exposed) -> tuple[Asked, ...]:
         )
         for control in state.controls.values()
         if _compared(control, exposed)
-        for each in comparing(control)
+        for each in each_alone(comparing(control))
         if each.kind is not GuardrailKind.FALLBACK
     )
 
@@ -150,11 +152,11 @@ def _compared(control: Control, exposed: Exposed) -> bool:
 
 def shifts(state: State, glances: Sequence[Glance], exposed: Exposed) -> dict[str, float]:
     """How many standard errors each flag's worst guardrail is worse on the candidate than on the baseline."""
-    cells: dict[tuple[str, str, str | None], list[Glance]] = {}
+    cells: dict[tuple[str, str, str | None, float], list[Glance]] = {}
     for each in glances:
-        cells.setdefault((each.flag, each.guardrail, each.rule), []).append(each)
+        cells.setdefault((each.flag, each.guardrail, each.rule, each.failing), []).append(each)
     worst: dict[str, float] = {}
-    for (flag, key, _), found in cells.items():
+    for (flag, key, _, _), found in cells.items():
         control = state.controls[flag]
         guardrail = control.guardrail(key)
         if guardrail is not None:

@@ -101,6 +101,7 @@ def guardrail_view(guardrail: Guardrail) -> GuardrailView:
         margin=guardrail.margin,
         denominator=guardrail.denominator,
         query=guardrail.query,
+        other_limits=guardrail.other_limits,
     )
 
 

@@ -11,7 +11,7 @@ from twokey.adapters.telemetry.clickhouse import statements
 from twokey.adapters.telemetry.clickhouse.values import key_of, number, wanted
 from twokey.adapters.telemetry.events import Key
 from twokey.adapters.telemetry.members import Values
-from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind
+from twokey.domain.guardrail import ArmFigures, Guardrail, GuardrailKind, each_alone, together
 
 Found = Sequence[Any]
 Ask = Callable[[str, Values], Found]
@@ -20,6 +20,10 @@ Ask = Callable[[str, Values], Found]
 
 def measure(ask: Ask, members: str, values: Values, guardrails: Sequence[Guardrail]) -> list[dict[Key, ArmFigures]]:
     """Figures by cohort, stage and arm of each guardrail."""
+    return together(guardrails, _alone(ask, members, values, each_alone(guardrails)))
+
+
+def _alone(ask: Ask, members: str, values: Values, guardrails: Sequence[Guardrail]) -> list[dict[Key, ArmFigures]]:
     sizes = {key_of(row[:3]): (row[3], row[4]) for row in ask(statements.sizes(members), values)}
     chosen = arms.counted_alone(guardrails)
     measured: dict[tuple[int, Key], Measured] = {}

@@ -75,6 +75,7 @@ def _looser_fields(before: Guardrail, after: Guardrail) -> list[str]:
         # Neither direction is known to be the stricter one.
         "minimum_units": after.minimum_units != before.minimum_units,
         "weight": after.weight != before.weight,
+        "other_limits": set(after.other_limits) != set(before.other_limits),
         "metric": after.metric != before.metric,
         "denominator": after.denominator != before.denominator,
         "kind": after.kind != before.kind,

@@ -34,6 +34,7 @@ class GuardrailView(Model):
     margin: float
     denominator: str = ""
     query: str = ""
+    other_limits: tuple[float, ...] = ()
 
 
 class FlagRow(Model):
