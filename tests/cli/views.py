@@ -47,7 +47,7 @@ def flag(**changes: Any) -> dict[str, Any]:
         guardrails=[
             m.GuardrailView(
                 key="latency_p95", metric="latency", kind="tail", limit=2500, unit_label="ms", margin=0.25,
-                other_limits=(800, 9000),
+                other_limits=[800, 9000],
             ),
             m.GuardrailView(
                 key="cost_per_answer", metric="cost", denominator="answers", kind="ratio", limit=2, unit_label="ct",

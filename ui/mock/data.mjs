@@ -507,7 +507,17 @@ export function series(appliedAt, minutes = 90) {
   ];
 }
 
-const guardrail = (key, metric, kind, limit, unit_label) => ({ key, metric, kind, limit, unit_label, margin: 0.25 });
+const guardrail = (key, metric, kind, limit, unit_label, other_limits = []) => ({
+  key,
+  metric,
+  kind,
+  limit,
+  unit_label,
+  margin: 0.25,
+  denominator: '',
+  query: '',
+  other_limits,
+});
 
 export const flagRows = [
   {
@@ -620,7 +630,7 @@ export const flagView = (row) => ({
   ],
   approvers: [OWNER],
   guardrails: [
-    guardrail('p95_latency', 'answer_latency_ms', 'tail', 2500, 'ms'),
+    guardrail('p95_latency', 'answer_latency_ms', 'tail', 2500, 'ms', [800, 9000]),
     guardrail('manual_correction_rate', 'manual_correction', 'rate', 0.06, ''),
     guardrail('citation_failure_rate', 'citation_failure_rate', 'rate', 0.02, ''),
   ],

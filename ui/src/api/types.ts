@@ -514,7 +514,7 @@ export interface GuardrailView {
   margin: number;
   denominator: string;
   query: string;
-  other_limits: tuple;
+  other_limits: number[];
 }
 
 /** One line of a flag's targeting in words. `marker` is `same`, `removed` or `added`. */

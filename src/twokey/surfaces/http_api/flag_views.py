@@ -101,7 +101,7 @@ def guardrail_view(guardrail: Guardrail) -> GuardrailView:
         margin=guardrail.margin,
         denominator=guardrail.denominator,
         query=guardrail.query,
-        other_limits=guardrail.other_limits,
+        other_limits=list(guardrail.other_limits),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from twokey.surfaces.shapes import Model
 
 
@@ -34,7 +36,7 @@ class GuardrailView(Model):
     margin: float
     denominator: str = ""
     query: str = ""
-    other_limits: tuple[float, ...] = ()
+    other_limits: list[float] = Field(default_factory=list)
 
 
 class FlagRow(Model):
