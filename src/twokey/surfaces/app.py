@@ -20,7 +20,7 @@ from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor
 from twokey.ports import Telemetry
 from twokey.steps.record_refusal import Attempt, record
-from twokey.surfaces import change_webhooks, signal_webhooks
+from twokey.surfaces import bodies, change_webhooks, signal_webhooks
 from twokey.surfaces.auth import Authenticator
 from twokey.surfaces.calls import OURS, PROBLEMS, answer
 from twokey.surfaces.http_api import (
@@ -266,47 +266,18 @@ class Doors:
             left = self._telemetry.ahead()
 
     async def _take(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        body = await _read(receive, limit)
+        body = await bodies.whole(receive, limit)
         if scope["path"].startswith(INTAKE):
             await self._give_way()  # a look may have come while it was read
         if body is None:
             too_large = problem(413, "too-large", "Too large", f"the body is larger than {limit} bytes", field="body")
             await _refuse(send, too_large, (b"connection", b"close"))
         else:
-            await self._behind(scope)(scope, _replay(body, receive), send)
+            await self._behind(scope)(scope, bodies.again(body, receive), send)
 
     def _behind(self, scope: Scope) -> FastAPI | AgentsDoor:
         """Who answers what comes by here: the API, but at the agents' own addresses."""
         return self._agents if scope["type"] == "http" and scope["path"] in ADDRESSES else self._api
-
-
-async def _read(receive: Receive, limit: int) -> bytes | None:
-    """The whole body, or nothing where it is larger than the limit."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return b"".join(parts)
-        size += len(message.get("body", b""))
-        if size > limit:
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    given = False
-
-    async def replay() -> MutableMapping[str, Any]:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
 
 
 async def _refuse(send: Send, document: dict[str, Any], header: tuple[bytes, bytes]) -> None:

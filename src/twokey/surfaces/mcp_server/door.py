@@ -14,18 +14,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import httpx
 
 from twokey.domain.errors import Refused
 from twokey.domain.identity import Actor
+from twokey.surfaces import bodies
 from twokey.surfaces.auth import AUDIENCE, Authenticator, Unauthenticated
 from twokey.surfaces.mcp_server.answers import (
     FIRST_SCOPES,
@@ -186,7 +187,7 @@ class AgentsDoor:
             told = f"this token has asked too often: again in {wait} seconds"
             await refuse(send, 429, "too_many_requests", told, ((b"retry-after", str(wait).encode()),))
             return
-        body = await _whole(receive)
+        body = await bodies.whole(receive) or b""
         tool, lacking = _lacking(scope, body, visit.agent)
         if lacking:
             await self._refuse_scope(visit.agent, tool, lacking, scope, send)
@@ -195,7 +196,7 @@ class AgentsDoor:
         else:
             mark = _visit.set(visit)
             try:
-                await transport(scope, _again(body, receive), send)
+                await transport(scope, bodies.again(body, receive), send)
             finally:
                 _visit.reset(mark)
 
@@ -230,26 +231,3 @@ def _lacking(scope: Scope, body: bytes, agent: Actor) -> tuple[str, frozenset[st
     if not isinstance(tool, str) or (named and named != tool):
         return "", frozenset()
     return tool, frozenset({SCOPE_OF[tool]} - agent.scopes if tool in SCOPE_OF else ())
-
-
-async def _whole(receive: Receive) -> bytes:
-    parts = []
-    while (message := await receive())["type"] == "http.request":
-        parts.append(message.get("body", b""))
-        if not message.get("more_body"):
-            break
-    return b"".join(parts)
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """What was read, to be read again; then whatever comes."""
-    given = False
-
-    async def replay() -> MutableMapping[str, Any]:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
