@@ -105,11 +105,61 @@ def met(
     )
 
 
+def paid(world: World, units: int) -> None:
+    """Half an hour of conversations: the candidate gives twice the answers, each for a fifth less."""
+    world.clock.forward(minutes=31)
+    chance, snapshot = random.Random(2), world.snapshot
+    exposures, metrics = [], []
+    for number in range(units):
+        unit, at = f"p-{number}", world.clock() - timedelta(minutes=30) * (1 - number / units)
+        found = evaluate(snapshot, FLAG, {"conversation": unit, "targetingKey": "u", "plan": "pro"})
+        ours = found.variation == "reranker_v2"
+        exposures.append(
+            Exposure(
+                flag=FLAG, rule=found.rule, revision=found.revision, assigned=found.variation or "",
+                served=found.variation or "", unit=unit, unit_name="conversation", at=at, reason="SPLIT",
+            )
+        )  # fmt: skip
+        answers = chance.randint(1, 3) * (2 if ours else 1)
+        told = {
+            "answers": answers,
+            "cost": answers * (0.8 if ours else 1.0) * chance.uniform(0.5, 1.5),
+            "manual_correction": float(chance.random() < 0.2),
+        }
+        late = at + timedelta(seconds=1)
+        metrics += [
+            MetricEvent(metric=name, value=value, unit=unit, unit_name="conversation", at=late)
+            for name, value in told.items()
+        ]
+    batch = TelemetryBatch(batch_id="p", exposures=tuple(exposures), metrics=tuple(metrics))
+    where = Scope(project=PROJECT, environment=ENVIRONMENT)
+    world.telemetry.add(where, batch, source="test", received_at=world.clock())
+
+
 def read(world: World) -> Read:
     return of_flag(world.store, world.telemetry, PROJECT, ENVIRONMENT, FLAG)[0]
 
 
 # ---------------------------------------------------------------- what came of it
+
+
+CHEAPER = Primary(metric="cost", denominator="answers", kind=GuardrailKind.RATIO, better=Better.LOWER, unit_label="ct")
+COSTS = msgspec.structs.replace(CHEAPER, kind=GuardrailKind.MEAN, denominator="")
+
+
+@pytest.mark.parametrize(
+    ("primary", "finding", "told"),
+    [(CHEAPER, Finding.BETTER, "cost to answers: 0.79"), (COSTS, Finding.WORSE, "cost: 3.1")],
+    ids=["for each answer", "for each conversation"],
+)
+def test_what_an_answer_costs_may_decide_where_the_candidate_gives_more_of_them(
+    world: World, primary: Primary, finding: Finding, told: str
+) -> None:
+    begun(world, msgspec.structs.replace(EXPERIMENT, primary=primary))
+    paid(world, 3000)
+    found = read(world).outcome
+    assert found.finding is finding
+    assert found.sentence.startswith(told)
 
 
 def test_a_hypothesis_that_holds_while_nothing_is_harmed_goes_on(world: World) -> None:
@@ -257,6 +307,7 @@ def test_it_ends_by_a_proposal_and_the_next_one_is_a_run_of_its_own(world: World
         ({"rule": None}, "candidate"),
         ({"candidate": "baseline"}, "candidate"),
         ({"primary": msgspec.structs.replace(SOLVED, kind=GuardrailKind.FALLBACK)}, "primary.kind"),
+        ({"primary": msgspec.structs.replace(SOLVED, kind=GuardrailKind.RATIO)}, "denominator"),
         ({"primary": msgspec.structs.replace(SOLVED, metric="manual_correction")}, "primary.metric"),
     ],
 )

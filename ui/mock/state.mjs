@@ -427,7 +427,13 @@ export const hostileCase = () => ({
   finding: null,
   opinions: [
     {
-      finding: { ...data.opinions[0].finding, summary: data.HOSTILE, reason: data.HOSTILE, suspects: [], citations: [] },
+      finding: {
+        ...data.opinions[0].finding,
+        summary: data.HOSTILE,
+        reason: data.HOSTILE,
+        suspects: [],
+        citations: [],
+      },
       provenance: { ...data.opinions[0].provenance, model: data.HOSTILE, provider: data.HOSTILE },
       unsupported: [{ field: 'summary', text: data.HOSTILE }],
       compared: false,

@@ -34,7 +34,9 @@ class Better(StrEnum):
 
 
 class Primary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The one metric that decides: the share of units with a yes (`rate`), a mean, the share past `limit` (`tail`)."""
+    """The one metric that decides: the share of units with a yes (`rate`), a mean, the share past `limit` (`tail`), or
+    what units have of it by what they have of `denominator` (`ratio`).
+    """
 
     metric: str
     kind: GuardrailKind
@@ -44,6 +46,12 @@ class Primary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     unit_label: str = ""
     coverage_floor: float = 0.8
     minimum_units: int = 100
+    denominator: str = ""
+
+    @property
+    def measured(self) -> str:
+        """Its metric, of a ratio with what it is divided by."""
+        return f"{self.metric} to {self.denominator}" if self.denominator else self.metric
 
     def watched(self) -> Guardrail:
         """As telemetry and statistics want it: a yes is counted, the ratio is the candidate's over the baseline's."""
@@ -52,8 +60,9 @@ class Primary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
             metric=self.metric,
             kind=self.kind,
             limit=self.limit,
-            title=self.title or self.metric,
+            title=self.title or self.measured,
             unit_label=self.unit_label,
+            denominator=self.denominator,
             coverage_floor=self.coverage_floor,
             minimum_units=self.minimum_units,
         )
@@ -77,9 +86,10 @@ def check_experiment(experiment: Experiment, flag: Flag, guardrails: Sequence[Gu
         raise Invalid(f"{where}: key", f"is `{experiment.key}`", "a short name of its own")
     if not experiment.hypothesis.strip() or len(experiment.hypothesis) > MOST_TEXT:
         raise Invalid(f"{where}: hypothesis", "is empty or too long", "what you expect, and why, in a few sentences")
-    if primary.kind not in (GuardrailKind.RATE, GuardrailKind.MEAN, GuardrailKind.TAIL):
-        raise Invalid(f"{where}: primary.kind", f"is `{primary.kind}`", "`rate`, `mean` or `tail`")
-    if primary.metric in {each.metric for each in guardrails if each.kind is primary.kind}:
+    if primary.kind in (GuardrailKind.FALLBACK, GuardrailKind.QUERY):
+        raise Invalid(f"{where}: primary.kind", f"is `{primary.kind}`", "`rate`, `mean`, `ratio` or `tail`")
+    watched = {(each.kind, each.metric, each.denominator) for each in guardrails}
+    if (primary.kind, primary.metric, primary.denominator) in watched:
         accepted = "a metric of success; what must not get worse stays a guardrail"
         raise Invalid(f"{where}: primary.metric", f"`{primary.metric}` is a guardrail of the flag", accepted)
     primary.watched()

@@ -132,7 +132,7 @@ def _differs(one: Control, other: Control) -> Iterator[str]:
     if was is None or now is None:
         return
     if was.primary != now.primary:
-        yield f"it was judged by {was.primary.metric}, and is by {now.primary.metric}"
+        yield f"it was judged by {was.primary.measured}, and is by {now.primary.measured}"
     if was.hypothesis != now.hypothesis:
         yield "its hypothesis was written anew"
     if (was.candidate, was.rule) != (now.candidate, now.rule):

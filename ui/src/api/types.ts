@@ -143,7 +143,19 @@ export interface NewFailure {
 /** What an assistant may say of a case. `operations` are what it would draft; none: it would change nothing. */
 export interface NewFinding {
   summary: string;
-  recommendation: 'no_action' | 'continue' | 'pause' | 'reduce_to_internal' | 'reduce_percentage' | 'exclude' | 'move_to_baseline' | 'stricter_mode' | 'disable_tool' | 'roll_back' | 'kill_switch' | 'clean_up';
+  recommendation:
+    | 'no_action'
+    | 'continue'
+    | 'pause'
+    | 'reduce_to_internal'
+    | 'reduce_percentage'
+    | 'exclude'
+    | 'move_to_baseline'
+    | 'stricter_mode'
+    | 'disable_tool'
+    | 'roll_back'
+    | 'kill_switch'
+    | 'clean_up';
   reason: string;
   confidence: number;
   provenance: NewProvenance;
@@ -432,11 +444,12 @@ export interface MarkView {
 /** The one metric that decides. */
 export interface PrimaryView {
   metric: string;
-  kind: 'rate' | 'mean' | 'tail';
+  kind: 'rate' | 'mean' | 'ratio' | 'tail';
   better: 'higher' | 'lower';
   limit: number;
   title: string;
   unit_label: string;
+  denominator: string;
 }
 
 export interface EnvironmentView {

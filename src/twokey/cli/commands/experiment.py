@@ -58,7 +58,8 @@ def begin_experiment(
     metric: Annotated[str, typer.Option(help="The one metric that decides.")],
     better: Annotated[str, typer.Option(help="higher or lower: the direction of the hypothesis.")],
     reason: options.Reason,
-    kind: Annotated[str, typer.Option(help="rate, mean, or tail: the share of units past --limit.")] = "rate",
+    kind: Annotated[str, typer.Option(help="rate, mean, ratio, or tail: the share of units past --limit.")] = "rate",
+    per: Annotated[str, typer.Option(help="The metric that a ratio divides by.")] = "",
     limit: Annotated[float, typer.Option(help="The value past which a unit counts, for a tail.")] = 0.5,
     rule: Annotated[str, typer.Option(help="The rule that splits. [default: what everybody else gets]")] = "",
     ends: Annotated[str, typer.Option(help="Its planned last day, YYYY-MM-DD.")] = "",
@@ -67,13 +68,14 @@ def begin_experiment(
     json: options.Json = False,
 ) -> None:
     """Draft the beginning of an experiment: it begins once the proposal's keys are turned."""
+    primary = {"metric": metric, "kind": kind, "better": better, "limit": limit}
     experiment = {
         "key": key,
         "hypothesis": hypothesis,
         "candidate": candidate,
         "rule": rule or None,
         "ends": ends or None,
-        "primary": {"metric": metric, "kind": kind, "better": better, "limit": limit},
+        "primary": primary | ({"denominator": per} if per else {}),
     }
     _draft(flag, experiment, reason, project, environment, json=json)
 

@@ -41,7 +41,7 @@ def _page(row: View) -> None:
             ("split", row["split"]),
             (
                 "judged by",
-                f"{row['primary']['kind']} of {row['primary']['metric']}, {row['primary']['better']} is better",
+                f"{row['primary']['kind']} of {_measured(row['primary'])}, {row['primary']['better']} is better",
             ),
             ("began", f"{stamp(row['began_at'])}, by {row['began_by']}"),
             ("ended", stamp(row["ended_at"]) if row["ended_at"] else f"planned for {row['ends'] or 'no day'}"),
@@ -52,6 +52,10 @@ def _page(row: View) -> None:
     section("What the figures say", [row["sentence"]])
     section("Guardrails", (each["sentence"] for each in row["guardrails"]))
     section("Changed while it ran", (_mark(each) for each in row["marks"]))
+
+
+def _measured(primary: View) -> str:
+    return f"{primary['metric']} to {primary['denominator']}" if primary["denominator"] else str(primary["metric"])
 
 
 def _mark(mark: View) -> str:

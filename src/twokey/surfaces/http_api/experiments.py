@@ -60,6 +60,7 @@ def _view(read: Read) -> ExperimentView:
             limit=primary.limit,
             title=primary.title,
             unit_label=primary.unit_label,
+            denominator=primary.denominator,
         ),
         ends=experiment.ends,
         began_at=trial.began_at,

@@ -121,7 +121,7 @@ def _varying(operation: op.AddVariation | op.EditVariation | op.RemoveVariation 
 def _experiment(flag: str, begun: Experiment | None) -> str:
     if begun is None:
         return f"End the experiment on {flag}"
-    return f"Experiment on {flag} with {begun.candidate}, judged by {begun.primary.metric}: {begun.hypothesis}"
+    return f"Experiment on {flag} with {begun.candidate}, judged by {begun.primary.measured}: {begun.hypothesis}"
 
 
 def _keeping(

@@ -13,11 +13,12 @@ class PrimaryView(Model):
     """The one metric that decides."""
 
     metric: str
-    kind: Literal["rate", "mean", "tail"]
+    kind: Literal["rate", "mean", "ratio", "tail"]
     better: Literal["higher", "lower"]
     limit: float
     title: str
     unit_label: str
+    denominator: str = ""
 
 
 class MarkView(Model):
