@@ -307,7 +307,7 @@ def test_it_ends_by_a_proposal_and_the_next_one_is_a_run_of_its_own(world: World
         ({"rule": None}, "candidate"),
         ({"candidate": "baseline"}, "candidate"),
         ({"primary": msgspec.structs.replace(SOLVED, kind=GuardrailKind.FALLBACK)}, "primary.kind"),
-        ({"primary": msgspec.structs.replace(SOLVED, kind=GuardrailKind.RATIO)}, "denominator"),
+        ({"primary": msgspec.structs.replace(SOLVED, kind=GuardrailKind.RATIO)}, "primary.denominator"),
         ({"primary": msgspec.structs.replace(SOLVED, metric="manual_correction")}, "primary.metric"),
     ],
 )

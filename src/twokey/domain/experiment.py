@@ -92,7 +92,11 @@ def check_experiment(experiment: Experiment, flag: Flag, guardrails: Sequence[Gu
     if (primary.kind, primary.metric, primary.denominator) in watched:
         accepted = "a metric of success; what must not get worse stays a guardrail"
         raise Invalid(f"{where}: primary.metric", f"`{primary.metric}` is a guardrail of the flag", accepted)
-    primary.watched()
+    try:
+        primary.watched()
+    except Invalid as why:
+        field = why.field.rpartition(": ")[2]
+        raise Invalid(f"{where}: primary.{field}", why.problem, why.accepted) from why
     if not guardrails:
         raise Invalid(f"{where}: flag", f"`{flag.key}` has no guardrail", "a flag with a guardrail")
     rollout = _serve(experiment, flag).rollout
