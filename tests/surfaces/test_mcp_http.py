@@ -64,7 +64,7 @@ class House:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         if era == "2026-07-28":
-            params["_meta"] = {
+            params["_meta"] = params.get("_meta", {}) | {
                 "io.modelcontextprotocol/protocolVersion": era,
                 "io.modelcontextprotocol/clientCapabilities": {},
             }
