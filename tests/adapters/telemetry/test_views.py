@@ -122,6 +122,16 @@ def test_of_two_assignments_at_one_moment_the_same_is_told_whatever_came_first(
     assert [(each.unit, each.variation) for each in store.contexts(SCOPE)] == [("a", "baseline"), ("b", "baseline")]
 
 
+def test_of_units_that_came_last_at_one_moment_those_are_taken_whose_names_come_first(
+    sender: Sender, store: Telemetry
+) -> None:
+    sender.send([met("c", "baseline", 9), met("old", "baseline", 1), met("b", "baseline", 9), met("a", "baseline", 9)])
+    sender.send([met("b", "baseline", 2), met("c", "baseline", 8)])
+    found = {limit: [each.unit for each in store.contexts(SCOPE, limit=limit)] for limit in (1, 2, 3, 4, 5)}
+    assert found == {1: ["a"], 2: ["a", "b"], 3: ["a", "b", "c"], 4: ["a", "b", "c", "old"], 5: ["a", "b", "c", "old"]}
+    assert [each.weight for each in store.contexts(SCOPE, limit=3)] == [1, 2, 2]
+
+
 def test_contexts_are_the_latest_of_each_unit_ready_for_evaluation(sender: Sender, store: Telemetry) -> None:
     sender.send(
         [
