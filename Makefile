@@ -10,6 +10,8 @@ ARGS ?=
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 export UV_LINK_MODE ?= copy
+# What is compiled is kept, whatever the environment says: each worker and each server of the tests would compile it anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 BIN := .venv/bin
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv

@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from tests.support.loop import Client
 from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, World
 from twokey.adapters import factors, system
 from twokey.adapters.raster import png
@@ -55,7 +56,7 @@ class Doors:
         self.app = create_app(services)
 
     def client(self, **headers: str) -> TestClient:
-        return TestClient(self.app, base_url="http://twokey.test", headers=headers, raise_server_exceptions=False)
+        return Client(self.app, base_url="http://twokey.test", headers=headers, raise_server_exceptions=False)
 
     def person(self, name: str) -> TestClient:
         client = self.client()
