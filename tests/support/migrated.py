@@ -16,6 +16,7 @@ __all__ = ["copy_of_it"]
 
 def copy_of_it(file: Path) -> str:
     """Put a fresh, migrated store there; its address."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_migrated_file(), file)
     file.chmod(0o600)
     return f"sqlite:///{file}"
