@@ -10,6 +10,8 @@ ARGS ?=
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 export UV_LINK_MODE ?= copy
+# What is compiled is kept, whatever the environment says: each worker and each server of the tests would compile it anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 BIN := .venv/bin
 UV := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv
@@ -25,8 +27,9 @@ help: ## list the recipes
 demo: .venv/.ready ## play the loop on real components, and wait for your key (ARGS=--auto turns both keys itself)
 	@$(BIN)/twokey demo $(ARGS)
 
-# Each worker starts a PostgreSQL of its own; the tests of one file stay together (ARGS='-n 0 ...' is one process).
-WORKERS := -n auto --maxprocesses 4 --dist loadscope
+# Each worker starts a PostgreSQL of its own; the tests of one file stay together (ARGS='-n 0 ...' is one process), in the
+# order of `tests/conftest.py`.
+WORKERS := -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 .PHONY: test
 test: .venv/.ready system ## run the tests (ARGS=... goes to pytest)

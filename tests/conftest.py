@@ -6,6 +6,7 @@ functions, for module and session fixtures.
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,39 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Where nothing may skip, a change is judged by the same examples each time; on a desk others are looked for.
 settings.register_profile("twokey", deadline=None, derandomize=NO_SKIP)
 settings.load_profile("twokey")
+
+
+# Files of few tests that take longest: where workers share the tests, who began one of these last would be waited for
+# alone. Those that mostly wait, for a lease or a page, stand between those that compute.
+FIRST = (
+    "e2e/test_rollout_kill.py", "attacks/test_hostile_models.py", "e2e/test_kill.py", "attacks/test_hostile_text.py",
+    "e2e/test_governing_pages.py", "attacks/test_one_way_in.py", "attacks/test_whole_api.py", "demo/test_demo.py",
+    "attacks/test_eleven_invariants.py", "e2e/test_pages.py", "assistant/test_runs.py", "e2e/test_assist.py",
+    "attacks/test_the_gate_as_a_machine.py", "e2e/test_the_loop.py", "e2e/test_clickhouse.py",
+    "clients_js/test_web_stream.py", "benchmarks/test_incidents.py", "attacks/test_guessing_passwords.py",
+    "mcp_conformance/test_conformance.py", "e2e/test_proofs.py", "clients_js/test_openid_provider.py",
+    "steps/test_experiments.py", "attacks/test_the_assistant_boundary.py", "surfaces/test_mcp_clients.py",
+    "engine/test_settling.py", "house/test_skips.py",
+)  # fmt: skip
+
+
+# Whose tests say what of the engine and the domain is covered. Those of doors and beyond go through the same lines to
+# other ends: tracing them too would take half of their time again, and hide what nobody looks at closely.
+TRACED = ("engine", "domain", "documents", "steps", "adapters", "cli", "client")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is traced; and the order of a worker (with `--no-loadscope-reorder`): first what takes long, then the rest
+    by the number of tests in a file.
+    """
+    for each in items:
+        if each.path.relative_to(needs.ROOT / "tests").parts[0] not in TRACED:
+            each.add_marker("no_cover")
+    if not hasattr(config, "workerinput"):
+        return
+    ranks = {needs.ROOT / "tests" / name: rank for rank, name in enumerate(FIRST)}
+    sizes = Counter(each.path for each in items)
+    items.sort(key=lambda each: (ranks.get(each.path, len(FIRST)), -sizes[each.path], each.path))
 
 
 @pytest.fixture(scope="session")

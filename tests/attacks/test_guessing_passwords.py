@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.testclient import TestClient
 
 from tests.attacks.attempts import draft_by, refused, turn
+from tests.support.loop import Client
 from tests.support.server import Doors, problem
 from tests.support.world import PASSWORD, World
 from twokey.domain.identity import ActorKind, Scope
@@ -17,9 +18,7 @@ WRONG = "wrong wrong wrong"
 
 def caller_at(server: Doors, address: str) -> TestClient:
     """Somebody at another address."""
-    return TestClient(
-        server.app, base_url="http://twokey.test", client=(address, 50_000), raise_server_exceptions=False
-    )
+    return Client(server.app, base_url="http://twokey.test", client=(address, 50_000), raise_server_exceptions=False)
 
 
 def sign_in(client: TestClient, name: str = "mara", password: str = PASSWORD) -> int:

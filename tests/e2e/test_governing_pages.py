@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.support import browser
+from tests.support.browser import chromium, page_of
 from tests.support.process import ServerProcess
 from tests.support.world import ENVIRONMENT, FLAG, PASSWORD, PROJECT
 
@@ -25,6 +25,12 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     running = ServerProcess(tmp_path / "data").start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as made:
+        yield made
 
 
 def sign_in(page: Page, server: ServerProcess, who: str, path: str) -> None:
@@ -62,9 +68,9 @@ def propose(page: Page, reason: str) -> None:
     expect(dialog).to_have_count(0)
 
 
-def test_a_role_is_given_by_two_people_of_the_security_role(server: ServerProcess) -> None:
+def test_a_role_is_given_by_two_people_of_the_security_role(server: ServerProcess, browser: Browser) -> None:
     assert govern(server, {"edit": "grant_role", "person": "mara", "grant": "security"}) == "applied"
-    with browser.page() as page:
+    with page_of(browser) as page:
         sign_in(page, server, "root", "/access")
         page.get_by_role("button", name="Give a role…").click()
         dialog = page.get_by_role("dialog")
@@ -77,7 +83,7 @@ def test_a_role_is_given_by_two_people_of_the_security_role(server: ServerProces
         expect(waiting).to_contain_text(f"ines is given break_glass@{PROJECT}/{ENVIRONMENT}")
         expect(waiting.get_by_role("button", name="Turn the security key…")).to_have_count(0)
         expect(waiting.get_by_role("button", name="Withdraw…")).to_be_visible()
-    with browser.page() as page:
+    with page_of(browser) as page:
         sign_in(page, server, "mara", "/access")
         shoot(page, "access-waiting")
         page.get_by_role("button", name="Turn the security key…").click()
@@ -90,9 +96,9 @@ def test_a_role_is_given_by_two_people_of_the_security_role(server: ServerProces
         expect(page.get_by_role("region", name="Waiting for the security role")).to_have_count(0)
 
 
-def test_an_environment_is_governed_by_what_differs(server: ServerProcess) -> None:
+def test_an_environment_is_governed_by_what_differs(server: ServerProcess, browser: Browser) -> None:
     assert govern(server, {"edit": "grant_role", "person": "mara", "grant": "security"}) == "applied"
-    with browser.page() as page:
+    with page_of(browser) as page:
         sign_in(page, server, "root", "/access")
         environments = page.get_by_role("region", name="Environments")
         environments.get_by_role("button", name="Change…").first.click()
@@ -110,9 +116,9 @@ def test_an_environment_is_governed_by_what_differs(server: ServerProcess) -> No
         expect(environments).to_contain_text("guarded")
 
 
-def test_policies_are_checked_and_previewed_before_anybody_agrees(server: ServerProcess) -> None:
+def test_policies_are_checked_and_previewed_before_anybody_agrees(server: ServerProcess, browser: Browser) -> None:
     assert govern(server, {"edit": "grant_role", "person": "mara", "grant": "security"}) == "applied"
-    with browser.page() as page:
+    with page_of(browser) as page:
         sign_in(page, server, "root", "/access")
         page.get_by_role("region", name="The team’s own policies").get_by_role("button", name="Edit…").click()
         dialog = page.get_by_role("dialog")
@@ -129,13 +135,13 @@ def test_policies_are_checked_and_previewed_before_anybody_agrees(server: Server
         shoot(page, "access-preview")
 
 
-def test_glass_is_broken_on_the_flags_page_by_who_holds_the_role_here(server: ServerProcess) -> None:
+def test_glass_is_broken_on_the_flags_page_by_who_holds_the_role_here(server: ServerProcess, browser: Browser) -> None:
     place = f"{PROJECT}/{ENVIRONMENT}"
     assert govern(server, {"edit": "grant_role", "person": "mara", "grant": f"break_glass@{place}"}) == "applied"
-    with browser.page() as page:
+    with page_of(browser) as page:
         sign_in(page, server, "ines", f"/flags/{place}/{FLAG}")
         expect(page.get_by_role("button", name="Break glass…")).to_have_count(0)
-    with browser.page() as page:
+    with page_of(browser) as page:
         sign_in(page, server, "mara", f"/flags/{place}/{FLAG}")
         page.get_by_role("button", name="Break glass…").click()
         dialog = page.get_by_role("dialog")
@@ -151,13 +157,13 @@ def test_glass_is_broken_on_the_flags_page_by_who_holds_the_role_here(server: Se
         shoot(page, "glass-broken")
 
 
-def test_the_gate_is_asked_what_if(server: ServerProcess) -> None:
+def test_the_gate_is_asked_what_if(server: ServerProcess, browser: Browser) -> None:
     weights = [["reranker_v2", 1000], ["baseline", 99_000]]
     operation = {"op": "set_weights", "flag": FLAG, "rule": "pro-10", "weights": weights}
     draft = {"project": PROJECT, "environment": ENVIRONMENT, "operations": [operation], "reason": "Answers are slow"}
     with closing(server.person("root")) as root:
         made = root.post("/api/v1/proposals", json=draft).json()
-    with browser.page() as page:
+    with page_of(browser) as page:
         sign_in(page, server, "mara", f"/proposals/{made['id']}")
         ask = page.get_by_role("group", name="What if somebody approved")
         for role in ("support_ai_platform_owner", "release_manager"):
@@ -171,14 +177,14 @@ def test_the_gate_is_asked_what_if(server: ServerProcess) -> None:
         expect(page.get_by_text("0 of 2 turned")).to_be_visible()
 
 
-def test_a_guarded_rollout_is_seen_and_moved_on_its_pages(server: ServerProcess) -> None:
+def test_a_guarded_rollout_is_seen_and_moved_on_its_pages(server: ServerProcess, browser: Browser) -> None:
     stages = [{"share": 25_000, "minutes": 30}, {"share": 50_000, "minutes": 30}]
     plan = {"flag": FLAG, "rule": "pro-10", "candidate": "reranker_v2", "stages": stages}
     wanted = {"project": PROJECT, "environment": ENVIRONMENT, "plan": plan, "reason": "it looks good"}
     with closing(server.person("root")) as root:
         made = root.post("/api/v1/proposals/rollout", json=wanted).json()
     server.approve("ines", made)
-    with browser.page() as page:
+    with page_of(browser) as page:
         sign_in(page, server, "mara", f"/proposals/{made['id']}")
         expect(page.get_by_role("region", name="The plan")).to_contain_text("every guardrail holds")
         shoot(page, "rollout-plan")

@@ -30,6 +30,8 @@ PLAN: dict[str, Any] = {
         {"share": 100_000, "minutes": 60, "opens": "approval"},
     ],
 }
+PAUSE = 0.5
+"""Between two batches: the 1,500 conversations of one are as many as a stage needs, and both cores have other work."""
 SNAPSHOT = f"/projects/{PROJECT}/environments/{ENVIRONMENT}/snapshot"
 
 
@@ -72,6 +74,7 @@ class Traffic(threading.Thread):
                 over=timedelta(seconds=1),
             )  # fmt: skip
             self._send(batch)
+            self.over.wait(PAUSE)
 
     def end(self) -> None:
         self.over.set()

@@ -39,7 +39,7 @@ def control() -> Control:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    made = ServerProcess(tmp_path / "data", control()).start()
+    made = ServerProcess(tmp_path / "data", control()).start_cold()
     yield made
     made.stop()
 

@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.support.world import ENVIRONMENT, PASSWORD, PROJECT, initial_state
+from tests.support.warm import Warm
+from tests.support.world import ENVIRONMENT, PASSWORD, PASSWORD_HASH, PROJECT, initial_state
 from twokey.adapters import system
 from twokey.domain.control import Control
 from twokey.domain.identity import AGENT_SCOPES, SYSTEM, ActorKind, Scope, User
@@ -29,6 +30,8 @@ PEOPLE = {
     "ines": ("support_ai_platform_owner",),
     "mara": ("release_manager",),
 }
+PLAIN = False
+"""Nothing is verified over plain HTTP; reading the system's certificates takes 22 ms of CPU for each client."""
 T = TypeVar("T")
 
 
@@ -84,7 +87,7 @@ class ServerProcess:
         self.folder, self.port, self.options = folder, port or free_port(), options
         self.settings = Settings(data=folder, database=database, port=self.port)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Warm | None = None
         self.tokens: dict[str, str] = {}
         self._fill(*controls)
 
@@ -98,7 +101,7 @@ class ServerProcess:
                 id=name,
                 username=name,
                 name=name.title(),
-                password_hash=system.hash_password(PASSWORD),
+                password_hash=PASSWORD_HASH,
                 roles=frozenset(roles),
                 created_at=system.utc_now(),
             )
@@ -121,21 +124,22 @@ class ServerProcess:
         store.close()
 
     def start(self) -> ServerProcess:
-        command = [
-            sys.executable,
-            "-m",
-            "twokey.cli.main",
-            "serve",
-            "--data",
-            str(self.folder),
-            "--port",
-            str(self.port),
-            "--monitor",
-            "0",
-            *self.options,
-        ]
-        command += ["--database", self.settings.database] if self.settings.database else []
-        self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "src"})
+        """The server; within tests it does without the imports of a new process (`tests.support.warm`)."""
+        if "PYTEST_VERSION" not in os.environ:
+            return self.start_cold()
+        return self._until_ready(Warm(self._arguments(), os.environ))
+
+    def start_cold(self) -> ServerProcess:
+        """The server, from nothing, by the command that people use."""
+        command = [sys.executable, "-m", "twokey.cli.main", *self._arguments()]
+        return self._until_ready(subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "src"}))
+
+    def _arguments(self) -> list[str]:
+        arguments = ["serve", "--data", str(self.folder), "--port", str(self.port), "--monitor", "0", *self.options]
+        return [*arguments, "--database", self.settings.database] if self.settings.database else arguments
+
+    def _until_ready(self, process: subprocess.Popen[bytes] | Warm) -> ServerProcess:
+        self.process = process
         eventually(self._ready, what="the server's start")
         return self
 
@@ -143,7 +147,7 @@ class ServerProcess:
         assert self.process is not None
         assert self.process.poll() is None, "the server ended at its start"
         try:
-            return httpx.get(f"{self.url}/readyz").status_code == 200
+            return httpx.get(f"{self.url}/readyz", verify=PLAIN).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -159,10 +163,11 @@ class ServerProcess:
             self.process.wait(timeout=20)
 
     def holder(self, token: str) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.tokens[token]}"}, timeout=30)
+        headers = {"Authorization": f"Bearer {self.tokens[token]}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=PLAIN)
 
     def person(self, name: str) -> httpx.Client:
-        client = httpx.Client(base_url=self.url, timeout=30)
+        client = httpx.Client(base_url=self.url, timeout=30, verify=PLAIN)
         answer = client.post("/api/v1/session", json={"username": name, "password": PASSWORD})
         answer.raise_for_status()
         client.headers["X-CSRF-Token"] = answer.json()["csrf"]

@@ -31,6 +31,7 @@ import psycopg
 import pytest
 
 from tests import needs
+from tests.support.migrated import copy_of_it
 from twokey.adapters.sql import SqlStore
 
 __all__ = ["Stopwatch", "clock", "ids", "open_store", "postgresql_url", "sqlite_url", "store", "store_url"]
@@ -85,9 +86,7 @@ def ids() -> Callable[[str], str]:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """The address of a fresh, migrated SQLite store."""
-    file = tmp_path / "store.db"
-    shutil.copyfile(_migrated_file(), file)
-    return f"sqlite:///{file}"
+    return copy_of_it(tmp_path / "store.db")
 
 
 @pytest.fixture
@@ -124,16 +123,6 @@ def open_store(clock: Stopwatch, ids: Callable[[str], str]) -> Iterator[Callable
 def store(store_url: str, open_store: Callable[[str], SqlStore]) -> SqlStore:
     """A fresh, migrated store, once on each database."""
     return open_store(store_url)
-
-
-@cache
-def _migrated_file() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="twokey-sqlite-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    store = SqlStore(f"sqlite:///{folder / 'template.db'}", Stopwatch(), str)
-    store.migrate()
-    store.close()  # the last connection folds the WAL into the file, which can then be copied alone
-    return folder / "template.db"
 
 
 @cache

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+from tests.support.migrated import copy_of_it
 from twokey.adapters import system
 from twokey.adapters.cedar import gatekeeper
 from twokey.adapters.sql import SqlStore
@@ -171,12 +172,13 @@ class World:
         self.clock = FakeClock()
         numbers = count(1)
         self.store = SqlStore(
-            url or f"sqlite:///{folder / 'twokey.db'}",
+            url or copy_of_it(folder / "twokey.db"),
             self.clock,
             lambda kind: f"{kind}-{next(numbers):012d}",
             gatekeeper,
         )
-        self.store.migrate()
+        if url:
+            self.store.migrate()
         self.telemetry = DuckTelemetry()
         create_environment(self.store, SYSTEM, Environment(project=PROJECT, key=ENVIRONMENT), initial_state(*controls))
         self.ines = self.add_person("ines", "support_ai_platform_owner")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -150,6 +151,15 @@ def test_evidence_of_another_case_is_no_evidence(server: Doors, world: World, ag
     assert citation["why_not"] == f"there is no evidence `{mine['evidence']}`"
 
 
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Doors, str]]:
+    """A server whose case the analyst has triaged; what is refused there leaves it as it was for the next one."""
+    world = World(tmp_path_factory.mktemp("refusing"))
+    case = triaged(world)
+    yield Doors(world), case
+    world.close()
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [
@@ -170,15 +180,17 @@ def test_evidence_of_another_case_is_no_evidence(server: Doors, world: World, ag
     ],
 )
 def test_what_does_not_fit_is_refused_by_its_field_and_nothing_is_kept(
-    server: Doors, world: World, agent: TestClient, more: dict[str, Any], field: str
+    refusing: tuple[Doors, str], more: dict[str, Any], field: str
 ) -> None:
-    case = triaged(world)
+    server, case = refusing
+    world, before = server.world, len(server.world.audit("refused.submit"))
+    agent = server.token(*AGENT_SCOPES, kind=ActorKind.AGENT)
     answer = agent.post(f"/api/v1/cases/{case}/findings", json=CLAIM | more)
     assert (answer.status_code, answer.json()["field"]) == (422, field), answer.text
     with world.store.read() as uow:
         assert [each.author for each in uow.findings.where(case=case)] == [ANALYST.id]
         assert uow.proposals.count(case=case) == 1
-    assert world.audit("refused.submit")
+    assert len(world.audit("refused.submit")) == before + 1
 
 
 def test_a_draft_that_cannot_be_is_told_and_takes_nothing_from_the_finding(

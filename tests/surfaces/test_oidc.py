@@ -69,7 +69,7 @@ class Provider:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.issuer = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 
     def about(self) -> dict[str, Any]:
         said = {"issuer": self.issuer, "authorization_endpoint": f"{self.issuer}/authorize",
