@@ -26,7 +26,8 @@ def kinds(text: str) -> set[str]:
     "attack",
     [
         "[click](http://evil)", "![x](http://evil/pixel.png)", "<img src=x>", "<http://evil>", "# heading", "> quote",
-        "* item", "- item", "+ item", "1. item", "1) item", "``code``", "**bold**", "_em_", "~~gone~~", "| a | b |",
+        "* item", "- item", "+ item", "1. item", "1) item", "``code``", "**bold**", "_em_", "__0__", "___",
+        "~~gone~~", "| a | b |",
         "&lt;script&gt;", "---", "===", "[ref]: http://evil", "```", "    indented", "a  \nb", "<!-- hidden -->",
     ],
 )  # fmt: skip

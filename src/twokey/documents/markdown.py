@@ -9,7 +9,7 @@ from twokey.documents.text import plain
 
 _QUOTED = re.compile(r"(?<![`\\])`([^`\s](?:[^`]*[^`\s])?)`(?!`)")
 # `:` and `.` are escaped only where a bare address would become a link.
-_SPECIAL = re.compile(r"[\\`*\[\]<>|~&!#$]|(?<!\w)_|_(?!\w)")
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~&!#$]|(?<![^\W_])_|_(?![^\W_])")
 _ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp)(:)|\b(www)(\.)")
 _STARTS_BLOCK = re.compile(r"^(\s*)([-+=]|\d+(?=[.)]))")
 
