@@ -17,6 +17,7 @@ from hypothesis import settings
 from tests import needs
 
 NO_SKIP = os.environ.get("TWOKEY_NO_SKIP") == "1"
+TESTS = needs.ROOT / "tests"
 
 # A shell that runs this in the background ignores Ctrl-C, and every program that a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -26,6 +27,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Where nothing may skip, a change is judged by the same examples each time; on a desk others are looked for.
 settings.register_profile("twokey", deadline=None, derandomize=NO_SKIP)
 settings.load_profile("twokey")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are processors: a quarter of the time they wait, for a page, a lease, a disk."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
 # Files of few tests that take longest: where workers share the tests, who began one of these last would be waited for
@@ -52,11 +58,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     by the number of tests in a file.
     """
     for each in items:
-        if each.path.relative_to(needs.ROOT / "tests").parts[0] not in TRACED:
+        if each.path.is_relative_to(TESTS) and each.path.relative_to(TESTS).parts[0] not in TRACED:
             each.add_marker("no_cover")
     if not hasattr(config, "workerinput"):
         return
-    ranks = {needs.ROOT / "tests" / name: rank for rank, name in enumerate(FIRST)}
+    ranks = {TESTS / name: rank for rank, name in enumerate(FIRST)}
     sizes = Counter(each.path for each in items)
     items.sort(key=lambda each: (ranks.get(each.path, len(FIRST)), -sizes[each.path], each.path))
 
