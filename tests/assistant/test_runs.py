@@ -44,9 +44,14 @@ ABSTAINS = {"summary": "nothing separates", "reason": "the baseline is as bad"}
 
 
 def hasty(**more: Any) -> Budget:
-    """A budget that ends soon."""
-    known = {"seconds": 30.0, "request_seconds": 0.5, "retries": 1, "pause": 0.02}
+    """A budget that ends soon, however busy the machine is that the provider runs on as well."""
+    known = {"seconds": 30.0, "request_seconds": 10.0, "retries": 1, "pause": 0.02}
     return Budget(**{**known, **more})
+
+
+def patience(trouble: str) -> float:
+    """Seconds for a request: few where its answer never ends."""
+    return 1.0 if trouble in ("silent", "dripping") else 10.0
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -197,7 +202,7 @@ PASSING: dict[str, Act] = {
 @pytest.mark.parametrize("protocol", ["openai", "anthropic"])
 def test_trouble_that_passes_costs_one_try(desk: Room, protocol: Protocol, trouble: str) -> None:
     with FakeProvider(PASSING[trouble], call("abstain", ABSTAINS)) as provider:
-        outcome = desk.run(settings_for(provider, protocol, hasty()))
+        outcome = desk.run(settings_for(provider, protocol, hasty(request_seconds=patience(trouble))))
     assert isinstance(outcome, Found), outcome
     assert len(provider.requests) == 2
     (entry,) = desk.entries("finding.submit")
@@ -251,7 +256,8 @@ def test_whatever_ends_a_run_is_told_on_the_case_and_the_case_goes_on(
     act, why, words, requests = LASTING[trouble]
     before, state = desk.seen(), desk.state
     with FakeProvider(act) as provider:
-        outcome = desk.run(settings_for(provider, protocol, hasty(requests=5)))
+        budget = hasty(requests=5, request_seconds=patience(trouble))
+        outcome = desk.run(settings_for(provider, protocol, budget))
     assert isinstance(outcome, Failed), outcome
     assert (outcome.why, outcome.on_record) == (why, True), outcome
     assert words in outcome.summary
