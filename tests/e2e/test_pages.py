@@ -211,7 +211,7 @@ def test_a_key_is_turned_by_the_keyboard_alone(browser: Browser, server: ServerP
         dialog = page.get_by_role("dialog")
         dialog.wait_for()
         keys.press("Escape")
-        expect(dialog).to_have_count(0)
+        expect(page.locator("dialog")).to_have_count(0)
         expect(page.get_by_role("button", name="Turn your key")).to_be_focused()
         keys.press("Enter")
         tab_to(page, "Your password")
