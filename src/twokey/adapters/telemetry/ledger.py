@@ -283,34 +283,27 @@ def _touched(*, moved: bool) -> str:
     return "CREATE OR REPLACE TEMP TABLE touched AS" + found
 
 
+def _near(table: str, columns: str, which: str) -> str:
+    return f"""
+CREATE OR REPLACE TEMP TABLE near_{table} AS
+WITH known AS MATERIALIZED (
+    SELECT e.rowid AS place FROM {table} e SEMI JOIN touched USING (who) WHERE e.arrival <= $known
+),
+near AS (
+    SELECT e.* FROM {table} e WHERE e.arrival > $known
+    UNION ALL
+    SELECT e.* FROM {table} e JOIN known ON e.rowid = known.place
+)
+SELECT {columns} FROM near WHERE {which} AND arrival <= $arrival"""  # noqa: S608 - assembled from this module's own text
+
+
 _NEAR = (
-    """
-CREATE OR REPLACE TEMP TABLE near_exposures AS
-WITH known AS MATERIALIZED (
-    SELECT e.rowid AS place FROM exposures e SEMI JOIN touched USING (who) WHERE e.arrival <= $known
-),
-near AS (
-    SELECT e.* FROM exposures e WHERE e.arrival > $known
-    UNION ALL
-    SELECT e.* FROM exposures e JOIN known ON e.rowid = known.place
-)
-SELECT e.who, e.happened, e.rule, e.revision, e.assigned, e.served, e.reason, e.arrival FROM near e
-WHERE e.project = $project AND e.environment = $environment AND e.flag = $flag AND e.arrival <= $arrival""",
-    """
-CREATE OR REPLACE TEMP TABLE near_metrics AS
-WITH known AS MATERIALIZED (
-    SELECT e.rowid AS place FROM metrics e SEMI JOIN touched USING (who) WHERE e.arrival <= $known
-),
-near AS (
-    SELECT e.* FROM metrics e WHERE e.arrival > $known
-    UNION ALL
-    SELECT e.* FROM metrics e JOIN known ON e.rowid = known.place
-)
-SELECT e.who, e.happened, e.metric, e.value, e.flag, e.variation, e.rule, e.revision, e.arrival,
-       e.unit_name = 'observation' AS nobody
-FROM near e
-WHERE e.project = $project AND e.environment = $environment AND e.arrival <= $arrival
-    AND (list_contains($metric, e.metric) OR e.flag = $flag)""",
+    _near("exposures", "who, happened, rule, revision, assigned, served, reason, arrival", _HERE),
+    _near(
+        "metrics",
+        "who, happened, metric, value, flag, variation, rule, revision, arrival, unit_name = 'observation' AS nobody",
+        _WANTED,
+    ),
 )
 """Of everything known, `who` alone is read to find the rows of a few units; of what is new, all of the flag's is taken:
 what is none of these units lies in the future, where no question looks. Texts are copied where they are asked for."""
