@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.traffic import encounter
 from tests.support.world import ENVIRONMENT, FLAG, PROJECT, World, alert, support_control
 from twokey.domain.guardrail import Guardrail, GuardrailKind, Verdict
 from twokey.domain.telemetry import Scope
-from twokey.engine import evaluate
-from twokey.engine.wire import Exposure, MetricEvent, TelemetryBatch
+from twokey.engine.wire import MetricEvent, TelemetryBatch
 from twokey.steps.check_evidence import check
 from twokey.steps.receive_signal import receive
 
@@ -42,15 +42,9 @@ def stuck(world: World) -> None:
     for number in range(UNITS):
         unit, at = f"c-{number}", world.clock() - timedelta(minutes=30) * (1 - number / UNITS)
         context = {"conversation": unit, "plan": "pro", "region": "eu"}
-        found = evaluate(world.snapshot, FLAG, context)
-        ours = found.variation != "baseline"
-        exposures.append(
-            Exposure(
-                flag=FLAG, rule=found.rule, revision=found.revision, assigned=found.variation or "",
-                served=found.variation or "", unit=unit, unit_name="conversation", at=at, reason=str(found.reason),
-                context=context,
-            )
-        )  # fmt: skip
+        met_it = encounter(world.snapshot, context, at)
+        ours = met_it.assigned != "baseline"
+        exposures.append(met_it)
         usual = 4_000.0 if number % 10 == 0 else 400.0 + number % 300
         took = 60_000.0 if ours and number % 40 == 20 else usual
         metrics.append(MetricEvent(metric="latency_ms", value=took, unit=unit, unit_name="conversation", at=at))

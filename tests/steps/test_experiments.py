@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.support.traffic import encounter
 from tests.support.world import ENVIRONMENT, FLAG, PRESENT, PROJECT, START, World, plain_control, support_control
 from twokey.domain.control import Control
 from twokey.domain.drafting import Draft
@@ -21,9 +22,8 @@ from twokey.domain.identity import Actor
 from twokey.domain.operation import EditControl, Operation, SetExperiment, SetWeights
 from twokey.domain.proposal import Proposal
 from twokey.domain.telemetry import Scope
-from twokey.engine import evaluate
 from twokey.engine.errors import Invalid
-from twokey.engine.wire import Exposure, MetricEvent, TelemetryBatch
+from twokey.engine.wire import MetricEvent, TelemetryBatch
 from twokey.steps.draft_proposal import draft
 from twokey.steps.read_experiment import Read, of_flag, running
 from twokey.steps.review_proposal import approve
@@ -81,18 +81,13 @@ def met(
 ) -> None:
     """Half an hour of conversations: the shares of candidate and baseline that are solved and corrected."""
     world.clock.forward(minutes=31)
-    chance, snapshot = random.Random(seed), world.snapshot
+    chance = random.Random(seed)
     exposures, metrics = [], []
     for number in range(units):
         unit, at = f"x-{seed}-{number}", world.clock() - timedelta(minutes=30) * (1 - number / units)
-        found = evaluate(snapshot, FLAG, {"conversation": unit, "targetingKey": "u", "plan": "pro"})
-        arm = 0 if found.variation == "reranker_v2" else 1
-        exposures.append(
-            Exposure(
-                flag=FLAG, rule=found.rule, revision=found.revision, assigned=found.variation or "",
-                served=found.variation or "", unit=unit, unit_name="conversation", at=at, reason="SPLIT",
-            )
-        )  # fmt: skip
+        met_it = encounter(world.snapshot, {"conversation": unit, "targetingKey": "u", "plan": "pro"}, at)
+        arm = 0 if met_it.assigned == "reranker_v2" else 1
+        exposures.append(met_it)
         for metric, shares in (("solved", solved), ("manual_correction", corrected)):
             value = float(chance.random() < shares[arm])
             late = at + timedelta(seconds=1)
@@ -108,18 +103,13 @@ def met(
 def paid(world: World, units: int) -> None:
     """Half an hour of conversations: the candidate gives twice the answers, each for a fifth less."""
     world.clock.forward(minutes=31)
-    chance, snapshot = random.Random(2), world.snapshot
+    chance = random.Random(2)
     exposures, metrics = [], []
     for number in range(units):
         unit, at = f"p-{number}", world.clock() - timedelta(minutes=30) * (1 - number / units)
-        found = evaluate(snapshot, FLAG, {"conversation": unit, "targetingKey": "u", "plan": "pro"})
-        ours = found.variation == "reranker_v2"
-        exposures.append(
-            Exposure(
-                flag=FLAG, rule=found.rule, revision=found.revision, assigned=found.variation or "",
-                served=found.variation or "", unit=unit, unit_name="conversation", at=at, reason="SPLIT",
-            )
-        )  # fmt: skip
+        met_it = encounter(world.snapshot, {"conversation": unit, "targetingKey": "u", "plan": "pro"}, at)
+        ours = met_it.assigned == "reranker_v2"
+        exposures.append(met_it)
         answers = chance.randint(1, 3) * (2 if ours else 1)
         told = {
             "answers": answers,

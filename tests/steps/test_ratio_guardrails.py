@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.support.world import ENVIRONMENT, FLAG, PROJECT, World, alert, support_control
+from tests.support.traffic import encounter
+from tests.support.world import ENVIRONMENT, PROJECT, World, alert, support_control
 from twokey.domain.finding import Recommendation
 from twokey.domain.guardrail import Guardrail, GuardrailKind
 from twokey.domain.telemetry import Scope
-from twokey.engine import evaluate
-from twokey.engine.wire import Exposure, MetricEvent, TelemetryBatch
+from twokey.engine.wire import MetricEvent, TelemetryBatch
 from twokey.steps.check_evidence import check
 from twokey.steps.receive_signal import receive
 
@@ -38,15 +38,9 @@ def conversations(world: World, *, answers: bool = True) -> None:
         unit, at = f"c-{number}", world.clock() - timedelta(minutes=30) * (1 - number / UNITS)
         region = "us" if number % 2 else "eu"
         context = {"conversation": unit, "plan": ("pro", "free")[number // 2 % 2], "region": region}
-        found = evaluate(world.snapshot, FLAG, context)
-        ours = found.variation != "baseline"
-        exposures.append(
-            Exposure(
-                flag=FLAG, rule=found.rule, revision=found.revision, assigned=found.variation or "",
-                served=found.variation or "", unit=unit, unit_name="conversation", at=at, reason=str(found.reason),
-                context=context,
-            )
-        )  # fmt: skip
+        met_it = encounter(world.snapshot, context, at)
+        ours = met_it.assigned != "baseline"
+        exposures.append(met_it)
         given, price = 1 + number % 5 + ours, (2.0 if ours and region == "us" else 1.0) * (1 + number % 7 / 20)
         told = [("cost", given * price)] + ([("answers", 1.0)] * given if answers else [])
         metrics += [

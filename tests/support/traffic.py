@@ -8,6 +8,17 @@ from typing import Any
 
 from tests.support.world import FLAG
 from twokey.engine import Snapshot, evaluate
+from twokey.engine.wire import Exposure
+
+
+def encounter(snapshot: Snapshot, context: dict[str, Any], at: datetime) -> Exposure:
+    """How a conversation met the flag, as a client that serves what is assigned tells of it."""
+    found = evaluate(snapshot, FLAG, context)
+    return Exposure(
+        flag=FLAG, rule=found.rule, revision=found.revision, assigned=found.variation or "",
+        served=found.variation or "", unit=context["conversation"], unit_name="conversation", at=at,
+        reason=str(found.reason), context=context,
+    )  # fmt: skip
 
 
 def batch_of(
